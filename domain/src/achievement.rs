@@ -1,0 +1,197 @@
+//! Achievement: realisation against target. Quotients stay exact; rounding is for printing only.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_integer::Integer;
+use num_traits::{One, Signed, ToPrimitive, Zero};
+use rust_decimal::Decimal;
+
+use crate::indicator::{LowerFormula, Polarity, Settings};
+
+/// An exact number: a sum of decimals, or a quotient that no decimal can hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exact {
+    /// Keeps the scale it was written with.
+    Decimal(Decimal),
+    /// A mean, a ratio or an achievement.
+    Quotient(BigRational),
+}
+
+impl Exact {
+    /// The value as a quotient.
+    pub fn rational(&self) -> BigRational {
+        match self {
+            Exact::Decimal(decimal) => rational(*decimal),
+            Exact::Quotient(quotient) => quotient.clone(),
+        }
+    }
+
+    /// The decimal string of the JSON contract: a decimal as it was written, a quotient with two decimals rounded half
+    /// away from zero.
+    pub fn plain(&self) -> String {
+        match self {
+            Exact::Decimal(decimal) => decimal.to_string(),
+            Exact::Quotient(quotient) => two_decimals(quotient),
+        }
+    }
+}
+
+/// A decimal as an exact quotient.
+pub fn rational(decimal: Decimal) -> BigRational {
+    BigRational::new(BigInt::from(decimal.mantissa()), BigInt::from(10).pow(decimal.scale()))
+}
+
+/// Two decimals, half away from zero: `57.5` is `57.50`.
+pub fn two_decimals(value: &BigRational) -> String {
+    let hundredths = (value * BigInt::from(100)).round().to_integer();
+    let sign = if hundredths.is_negative() { "-" } else { "" };
+    let (whole, rest) = hundredths.abs().div_rem(&BigInt::from(100));
+    let rest = rest.to_u32().unwrap_or(0);
+    format!("{sign}{whole}.{rest:02}")
+}
+
+/// Why there is no percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoFigure {
+    TargetNotPlanned,
+    TargetMissing,
+    TargetIsText,
+    TargetZero,
+    TargetNegative,
+    NotReported,
+    DenominatorZero,
+    RealisationZero,
+}
+
+impl NoFigure {
+    /// The stable name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            NoFigure::TargetNotPlanned => "TARGET_NOT_PLANNED",
+            NoFigure::TargetMissing => "TARGET_MISSING",
+            NoFigure::TargetIsText => "TARGET_IS_TEXT",
+            NoFigure::TargetZero => "TARGET_ZERO",
+            NoFigure::TargetNegative => "TARGET_NEGATIVE",
+            NoFigure::NotReported => "NOT_REPORTED",
+            NoFigure::DenominatorZero => "DENOMINATOR_ZERO",
+            NoFigure::RealisationZero => "REALISATION_ZERO",
+        }
+    }
+
+    /// All causes.
+    pub const ALL: [NoFigure; 8] = [
+        NoFigure::TargetNotPlanned,
+        NoFigure::TargetMissing,
+        NoFigure::TargetIsText,
+        NoFigure::TargetZero,
+        NoFigure::TargetNegative,
+        NoFigure::NotReported,
+        NoFigure::DenominatorZero,
+        NoFigure::RealisationZero,
+    ];
+}
+
+/// Achievement in percent, exact. Never below 0; above 100 only the indicator's own cap cuts it.
+pub fn achievement(target: &BigRational, realised: &Exact, settings: Settings) -> Result<BigRational, NoFigure> {
+    if target.is_zero() {
+        return Err(NoFigure::TargetZero);
+    }
+    if target.is_negative() {
+        return Err(NoFigure::TargetNegative);
+    }
+    let realised = realised.rational();
+    let share = match (settings.polarity, settings.formula) {
+        (Polarity::Higher, _) => realised / target,
+        (Polarity::Lower, LowerFormula::Mirrored) => (target + target - realised) / target,
+        (Polarity::Lower, LowerFormula::Inverse) if realised.is_zero() => return Err(NoFigure::RealisationZero),
+        (Polarity::Lower, LowerFormula::Inverse) => target / realised,
+    };
+    let percent = (share * BigInt::from(100)).max(BigRational::zero());
+    Ok(match settings.cap {
+        Some(cap) => percent.min(rational(cap.as_decimal())),
+        None => percent,
+    })
+}
+
+/// The band an achievement falls in (predikat).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rating {
+    /// The band begins above this many percent.
+    above: u32,
+    /// The name in the report.
+    pub name: &'static str,
+}
+
+/// Permendagri 86/2017, half-open: each band begins above its bound and ends with the next one's.
+const RATINGS: [Rating; 5] = [
+    Rating { above: 90, name: "Sangat Tinggi" },
+    Rating { above: 75, name: "Tinggi" },
+    Rating { above: 65, name: "Sedang" },
+    Rating { above: 50, name: "Rendah" },
+    Rating { above: 0, name: "Sangat Rendah" },
+];
+
+/// The rating of an exact percentage.
+pub fn rating(percent: &BigRational) -> Rating {
+    let above = |bound: u32| *percent > BigRational::from_integer(BigInt::from(bound));
+    RATINGS.into_iter().find(|band| above(band.above)).unwrap_or(RATINGS[RATINGS.len() - 1])
+}
+
+/// 100 as an exact quotient.
+pub(crate) fn hundred() -> BigRational {
+    BigRational::one() * BigInt::from(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proposal::Kind;
+    use crate::quantity::Quantity;
+
+    #[track_caller]
+    fn check(target: &str, realised: &str, polarity: Polarity, formula: LowerFormula, expected: Result<&str, NoFigure>) {
+        let number = |text: &str| Quantity::parse(text).unwrap().as_decimal();
+        let settings = Settings { kind: Kind::Sum, polarity, formula, cap: None };
+        let got = achievement(&rational(number(target)), &Exact::Decimal(number(realised)), settings);
+        assert_eq!(got.map(|percent| two_decimals(&percent)), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn both_polarities_and_formulas() {
+        use LowerFormula::{Inverse, Mirrored};
+        use Polarity::{Higher, Lower};
+        check("15", "0", Higher, Mirrored, Ok("0.00"));
+        check("200", "190", Higher, Mirrored, Ok("95.00"));
+        check("3", "2", Higher, Mirrored, Ok("66.67"));
+        check("5", "0", Lower, Mirrored, Ok("200.00"));
+        check("5", "20", Lower, Mirrored, Ok("0.00"));
+        check("5", "0", Lower, Inverse, Err(NoFigure::RealisationZero));
+        check("5", "4", Lower, Inverse, Ok("125.00"));
+        check("0", "4", Higher, Mirrored, Err(NoFigure::TargetZero));
+        check("-2,24", "4", Higher, Mirrored, Err(NoFigure::TargetNegative));
+    }
+
+    #[test]
+    fn rounding_is_half_away_from_zero_and_ratings_use_the_exact_value() {
+        let quotient = |n: i64, d: i64| BigRational::new(n.into(), d.into());
+        assert_eq!(two_decimals(&quotient(1, 200)), "0.01");
+        assert_eq!(two_decimals(&quotient(-1, 200)), "-0.01");
+        assert_eq!(two_decimals(&quotient(-1, 300)), "0.00");
+        assert_eq!(rating(&quotient(9_000_001, 100_000)).name, "Sangat Tinggi");
+        assert_eq!(rating(&quotient(90, 1)).name, "Tinggi");
+        assert_eq!(rating(&quotient(181, 2)).name, "Sangat Tinggi");
+        assert_eq!(rating(&quotient(0, 1)).name, "Sangat Rendah");
+    }
+
+    #[test]
+    fn a_cap_cuts() {
+        let settings = Settings {
+            kind: Kind::Sum,
+            polarity: Polarity::Higher,
+            formula: LowerFormula::Mirrored,
+            cap: Some(Quantity::parse("120").unwrap()),
+        };
+        let got = achievement(&BigRational::one(), &Exact::Decimal(Decimal::TWO), settings).unwrap();
+        assert_eq!(two_decimals(&got), "120.00");
+    }
+}

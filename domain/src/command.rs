@@ -1,0 +1,232 @@
+//! The two functions everything runs on: [`decide`] and [`apply`]. This file only dispatches; each feature's commands,
+//! decision and application are in its own file.
+
+use crate::entry::{EntryCommand, Reading, State as EntryState};
+use crate::held::HeldCommand;
+use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
+use crate::indicator::SetIndicator;
+use crate::people::{PeopleCommand, Role};
+use crate::plan::PlanCommand;
+use crate::quarter::QuarterCommand;
+use crate::rejection::{Code, Rejection};
+use crate::revision::RevisionCommand;
+use crate::state::State;
+use crate::time::{Date, Quarter, Timestamp};
+use crate::{entry, held, indicator, people, plan, quarter, revision};
+
+/// What somebody asks, as they signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    People(PeopleCommand),
+    Plan(PlanCommand),
+    Indicator(SetIndicator),
+    Entry(EntryCommand),
+    Held(HeldCommand),
+    Quarter(QuarterCommand),
+    Revision(RevisionCommand),
+    /// Signed bytes that are no command. Refused and kept, so that its author is answered and nothing behind it waits.
+    Unreadable,
+}
+
+/// A command with who asks it. The author is the owner of the enrolled device that signed it, never a claim of the
+/// payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    pub origin: Origin,
+    /// Gapless from 1 within the origin; 0 for the host's own acts.
+    pub sequence: u32,
+    pub author: PersonId,
+    /// The device's clock when the command was made.
+    pub made_at: Timestamp,
+    /// True when the record says why (the text itself lies beside the record).
+    pub has_reason: bool,
+    pub command: Command,
+}
+
+impl Envelope {
+    /// The name of the command.
+    pub fn key(&self) -> CommandKey {
+        CommandKey::new(self.origin, self.sequence)
+    }
+}
+
+/// What was decided about a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It happened; with what it did beyond its own words.
+    Recorded(Effect),
+    /// A readable fact that today's rules do not admit; it waits for a person.
+    Held(Rejection),
+    /// It changes nothing; the attempt is in the audit trail.
+    Refused(Rejection),
+}
+
+/// What a recorded command did that its own words do not tell, so that figures can be folded without the entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// Recorded after the quarter's due date.
+    pub late: bool,
+    /// The entry as it counted before.
+    pub before: Option<Counted>,
+    /// The entry as it counts now, where the command alone does not say it.
+    pub after: Option<Counted>,
+}
+
+/// How an entry counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub indicator: IndicatorId,
+    /// The quarter it counts in; not that of `on` when it was carried over.
+    pub quarter: Quarter,
+    pub on: Date,
+    pub reading: Reading,
+    pub state: EntryState,
+}
+
+/// One record of the log: a command as its author signed it, and what was decided about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub position: Position,
+    /// The server's time; never earlier than that of the record before.
+    pub time: Timestamp,
+    /// Who brought it over the wire, when it was not the author.
+    pub carrier: Option<PersonId>,
+    pub envelope: Envelope,
+    pub outcome: Outcome,
+}
+
+/// Decides one command against the state. Pure: the same arguments give the same outcome on every machine.
+pub fn decide(state: &State, envelope: &Envelope, now: Timestamp) -> Outcome {
+    permitted(state, envelope, now)
+        .and_then(|()| match &envelope.command {
+            Command::People(command) => people::decide(state, envelope, command),
+            Command::Plan(command) => plan::decide(state, envelope, command),
+            Command::Indicator(command) => indicator::decide(state, command),
+            Command::Entry(command) => entry::decide(state, envelope, command, now),
+            Command::Held(command) => held::decide(state, envelope, command, now),
+            Command::Quarter(command) => quarter::decide(state, envelope, command, now),
+            Command::Revision(command) => revision::decide(state, envelope, command),
+            Command::Unreadable => Err(Rejection::new(Code::Unreadable).with("sequence", envelope.sequence)),
+        })
+        .unwrap_or_else(Outcome::Refused)
+}
+
+/// Folds one record into the state. Total: a record is never refused here.
+pub fn apply(state: &mut State, record: &Record) {
+    state.position = record.position;
+    state.time = record.time;
+    let envelope = &record.envelope;
+    if let Some(incarnation) = state.people.incarnations.get_mut(envelope.origin.index()) {
+        incarnation.last_sequence = envelope.sequence;
+    }
+    match (&record.outcome, &envelope.command) {
+        (Outcome::Recorded(_), Command::People(command)) => people::apply(state, record, command),
+        (Outcome::Recorded(_), Command::Plan(command)) => plan::apply(state, record, command),
+        (Outcome::Recorded(_), Command::Indicator(command)) => indicator::apply(state, record, command),
+        (Outcome::Recorded(effect), Command::Entry(command)) => entry::apply(state, record, command, effect),
+        (Outcome::Recorded(effect), Command::Held(command)) => held::apply(state, record, command, effect),
+        (Outcome::Recorded(_), Command::Quarter(command)) => quarter::apply(state, record, command),
+        (Outcome::Recorded(_), Command::Revision(command)) => revision::apply(state, record, command),
+        (Outcome::Held(cause), Command::Entry(command)) => held::hold(state, record, command, cause),
+        (Outcome::Recorded(_), Command::Unreadable) | (Outcome::Held(_), _) | (Outcome::Refused(_), _) => {}
+    }
+}
+
+/// Which roles may ask a command at all. The host (the operator at the server's own console) may do what an operator
+/// may, and enrol devices.
+pub fn allowed_roles(command: &Command) -> &'static [Role] {
+    match command {
+        Command::People(_) => &[Role::Operator],
+        Command::Plan(PlanCommand::ApprovePlan(_)) => &[Role::HeadOfOffice],
+        Command::Plan(_) | Command::Indicator(_) | Command::Held(HeldCommand::Release(_) | HeldCommand::Dismiss(_)) => {
+            &[Role::Administrator]
+        }
+        Command::Entry(EntryCommand::Verify(_) | EntryCommand::Return(_)) => &[Role::HeadOfUnit, Role::HeadOfOffice],
+        Command::Entry(_) | Command::Held(HeldCommand::Withdraw(_)) => &[Role::Officer, Role::HeadOfUnit],
+        Command::Quarter(QuarterCommand::Request(_)) => &[Role::Administrator],
+        Command::Quarter(QuarterCommand::Approve(_) | QuarterCommand::Reject(_)) => &[Role::HeadOfOffice],
+        Command::Revision(RevisionCommand::Approve(_) | RevisionCommand::Reject(_)) => &[Role::HeadOfOffice],
+        Command::Revision(_) => &[Role::Administrator],
+        Command::Unreadable => &Role::ALL,
+    }
+}
+
+fn permitted(state: &State, envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
+    if envelope.origin == Origin::HOST {
+        return match &envelope.command {
+            Command::People(_) => Ok(()),
+            _ => Err(Rejection::new(Code::RoleMayNot).with("role", "host").with("command", envelope.command.name())),
+        };
+    }
+    let recording = matches!(
+        envelope.command,
+        Command::Entry(EntryCommand::Add(_) | EntryCommand::Amend(_) | EntryCommand::Void(_))
+            | Command::Held(HeldCommand::Withdraw(_))
+    );
+    let revoked = state.people.device_of(envelope.origin).is_none_or(|device| device.revoked.is_some());
+    if revoked && !recording {
+        return Err(Rejection::new(Code::DeviceRevoked).with("command", envelope.command.name()));
+    }
+    let roles = allowed_roles(&envelope.command);
+    let today = state.day(now);
+    // A fact is judged by the assignment of the day it happened, which `entry` does; here it is enough to have ever
+    // been one who records.
+    let holds = |role: &Role| match recording {
+        true => state.people.person(envelope.author).is_some_and(|p| p.assignments.iter().any(|a| a.role == *role)),
+        false => state.people.has_role(envelope.author, *role, today),
+    };
+    if roles.iter().any(holds) {
+        return Ok(());
+    }
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    Err(Rejection::new(Code::RoleMayNot).with("role", names.join(", ")).with("command", envelope.command.name()))
+}
+
+impl Command {
+    /// The command's name in the log, as something that happened.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::People(PeopleCommand::FoundOffice(_)) => "office.founded",
+            Command::People(PeopleCommand::AddUnit(_)) => "unit.added",
+            Command::People(PeopleCommand::AddPerson(_)) => "person.added",
+            Command::People(PeopleCommand::Assign(_)) => "person.assigned",
+            Command::People(PeopleCommand::EndAssignments(_)) => "person.assignments_ended",
+            Command::People(PeopleCommand::EnrolDevice(_)) => "device.enrolled",
+            Command::People(PeopleCommand::RevokeDevice(_)) => "device.revoked",
+            Command::Plan(PlanCommand::StartImport(_)) => "plan.import_started",
+            Command::Plan(PlanCommand::ImportObjective(_)) => "plan.objective_imported",
+            Command::Plan(PlanCommand::ImportIndicator(_)) => "plan.indicator_imported",
+            Command::Plan(PlanCommand::FinishImport(_)) => "plan.imported",
+            Command::Plan(PlanCommand::EstablishPlan(_)) => "plan.establishment_requested",
+            Command::Plan(PlanCommand::ApprovePlan(_)) => "plan.established",
+            Command::Indicator(_) => "indicator.set",
+            Command::Entry(EntryCommand::Add(_)) => "entry.added",
+            Command::Entry(EntryCommand::Amend(_)) => "entry.amended",
+            Command::Entry(EntryCommand::Void(_)) => "entry.voided",
+            Command::Entry(EntryCommand::Verify(_)) => "entry.verified",
+            Command::Entry(EntryCommand::Return(_)) => "entry.returned",
+            Command::Held(HeldCommand::Release(_)) => "held.released",
+            Command::Held(HeldCommand::Dismiss(_)) => "held.dismissed",
+            Command::Held(HeldCommand::Withdraw(_)) => "held.withdrawn",
+            Command::Quarter(QuarterCommand::Request(_)) => "quarter.lock_requested",
+            Command::Quarter(QuarterCommand::Approve(_)) => "quarter.locked",
+            Command::Quarter(QuarterCommand::Reject(_)) => "quarter.lock_rejected",
+            Command::Revision(RevisionCommand::Draft(_)) => "revision.drafted",
+            Command::Revision(RevisionCommand::AddChange(..)) => "revision.change_added",
+            Command::Revision(RevisionCommand::Submit(_)) => "revision.submitted",
+            Command::Revision(RevisionCommand::Approve(_)) => "revision.approved",
+            Command::Revision(RevisionCommand::Reject(_)) => "revision.rejected",
+            Command::Revision(RevisionCommand::Withdraw(_)) => "revision.withdrawn",
+            Command::Unreadable => "command.unreadable",
+        }
+    }
+
+    /// True for the commands that may be made without the server and wait on the device.
+    pub fn works_offline(&self) -> bool {
+        matches!(
+            self,
+            Command::Entry(EntryCommand::Add(_) | EntryCommand::Amend(_) | EntryCommand::Void(_))
+                | Command::Held(HeldCommand::Withdraw(_))
+        )
+    }
+}

@@ -1,0 +1,521 @@
+//! Entries: one recorded fact each. Increments add up, so two officers never conflict; an entry is never edited in place.
+
+use crate::command::{Counted, Effect, Envelope, Outcome, Record};
+use crate::ids::{CommandKey, IndicatorId, PersonId, Position};
+use crate::indicator::Indicator;
+use crate::people::Role;
+use crate::proposal::Kind;
+use crate::quantity::Quantity;
+use crate::quarter::{PlanQuarter, is_late};
+use crate::rejection::{Code, Rejection};
+use crate::state::State as OfficeState;
+use crate::tally::{Figure, Latest};
+use crate::time::{DAY_MICROS, Date, Quarter, Timestamp};
+
+/// What was counted or read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// An increment (sum, cumulative) or a reading (latest, average).
+    Quantity(Quantity),
+    /// A reading with both its parts.
+    Ratio { numerator: Quantity, denominator: Quantity },
+    /// What a text target asks for (`WTP`, `A`).
+    Text(Box<str>),
+}
+
+/// How an entry counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Reported, not yet judged.
+    Recorded,
+    /// Reported and verified.
+    Verified,
+    /// Sent back to its author; counts nowhere until amended.
+    Returned,
+    /// Taken back; counts nowhere.
+    Voided,
+}
+
+impl State {
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Recorded => "recorded",
+            State::Verified => "verified",
+            State::Returned => "returned",
+            State::Voided => "voided",
+        }
+    }
+
+    fn counts_in(self) -> &'static [Figure] {
+        match self {
+            State::Recorded => &[Figure::Reported],
+            State::Verified => &[Figure::Reported, Figure::Verified],
+            State::Returned | State::Voided => &[],
+        }
+    }
+}
+
+/// One live entry. The place, note and reasons lie beside the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub key: CommandKey,
+    /// The command that made the present value; amendments and verifications name it.
+    pub version: CommandKey,
+    pub indicator: IndicatorId,
+    pub author: PersonId,
+    pub on: Date,
+    pub reading: Reading,
+    /// The quarter it counts in; later than that of `on` when it was carried over.
+    pub quarter: Quarter,
+    pub state: State,
+    /// Recorded after the due date.
+    pub late: bool,
+    /// The record that first counted it.
+    pub position: Position,
+}
+
+/// All entries of the office, by slot and by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    table: Vec<Entry>,
+    /// Per origin, (sequence, slot) in the order of sequences.
+    by_origin: Vec<Vec<(u32, u32)>>,
+}
+
+impl Entries {
+    /// Every entry, in the order of the records that first counted them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.table.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// An entry by its key.
+    pub fn get(&self, key: CommandKey) -> Option<&Entry> {
+        self.slot(key).map(|slot| &self.table[slot as usize])
+    }
+
+    /// An entry by its slot.
+    pub fn at(&self, slot: u32) -> Option<&Entry> {
+        self.table.get(slot as usize)
+    }
+
+    fn slot(&self, key: CommandKey) -> Option<u32> {
+        let slots = self.by_origin.get(key.origin.0 as usize)?;
+        let at = slots.binary_search_by_key(&key.sequence, |(sequence, _)| *sequence).ok()?;
+        Some(slots[at].1)
+    }
+
+    pub(crate) fn push(&mut self, entry: Entry) -> u32 {
+        let slot = u32::try_from(self.table.len()).expect("fewer than 2^32 entries in one office");
+        let (origin, sequence) = (entry.key.origin.0 as usize, entry.key.sequence);
+        if self.by_origin.len() <= origin {
+            self.by_origin.resize_with(origin + 1, Vec::new);
+        }
+        let slots = &mut self.by_origin[origin];
+        let at = slots.partition_point(|(known, _)| *known < sequence);
+        slots.insert(at, (sequence, slot));
+        self.table.push(entry);
+        slot
+    }
+}
+
+/// Adds an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddEntry {
+    pub indicator: IndicatorId,
+    pub on: Date,
+    pub reading: Reading,
+}
+
+/// Changes an entry's value or day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AmendEntry {
+    pub entry: CommandKey,
+    /// The version it is based on.
+    pub base: CommandKey,
+    pub on: Date,
+    pub reading: Reading,
+}
+
+/// Names an entry in the version that is judged or taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryVersion {
+    pub entry: CommandKey,
+    pub base: CommandKey,
+}
+
+/// The commands of this file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryCommand {
+    Add(AddEntry),
+    Amend(AmendEntry),
+    Void(EntryVersion),
+    Verify(EntryVersion),
+    Return(EntryVersion),
+}
+
+impl EntryCommand {
+    /// The entry it is about, when it is not a new one.
+    pub fn entry(&self) -> Option<CommandKey> {
+        match self {
+            EntryCommand::Add(_) => None,
+            EntryCommand::Amend(amend) => Some(amend.entry),
+            EntryCommand::Void(v) | EntryCommand::Verify(v) | EntryCommand::Return(v) => Some(v.entry),
+        }
+    }
+}
+
+pub(crate) fn decide(
+    state: &OfficeState,
+    envelope: &Envelope,
+    command: &EntryCommand,
+    now: Timestamp,
+) -> Result<Outcome, Rejection> {
+    match command {
+        EntryCommand::Add(add) => decide_add(state, envelope, add, now),
+        EntryCommand::Amend(amend) => decide_amend(state, envelope, amend, now),
+        EntryCommand::Void(void) => decide_void(state, envelope, void),
+        EntryCommand::Verify(version) => decide_judgement(state, envelope, version, State::Verified, now),
+        EntryCommand::Return(version) => {
+            reason_given(envelope)?;
+            decide_judgement(state, envelope, version, State::Returned, now)
+        }
+    }
+}
+
+pub(crate) fn reason_given(envelope: &Envelope) -> Result<(), Rejection> {
+    match envelope.has_reason {
+        true => Ok(()),
+        false => Err(Rejection::new(Code::ReasonMissing).with("command", envelope.command.name())),
+    }
+}
+
+fn decide_add(
+    state: &OfficeState,
+    envelope: &Envelope,
+    add: &AddEntry,
+    now: Timestamp,
+) -> Result<Outcome, Rejection> {
+    let indicator = state.known_indicator(Some(add.indicator))?;
+    readable(indicator, add.on, &add.reading)?;
+    if let Some(cause) = inadmissible(state, envelope, indicator, add.on, now) {
+        return Ok(Outcome::Held(cause));
+    }
+    let quarter = PlanQuarter { year: indicator.year, quarter: add.on.quarter() };
+    Ok(Outcome::Recorded(Effect { late: is_late(state, quarter, now), ..Effect::default() }))
+}
+
+/// What no administrator could admit: another year's plan, a count below zero, a reading of the wrong form.
+fn readable(indicator: &Indicator, on: Date, reading: &Reading) -> Result<(), Rejection> {
+    let about = |code| Rejection::new(code).with("indicator", &indicator.code);
+    if on.year() != indicator.year {
+        return Err(about(Code::WrongYear).with("date", on).with("year", indicator.year));
+    }
+    let kind = indicator.settings_in(on.quarter()).kind;
+    match reading {
+        Reading::Text(text) if text.trim().is_empty() => Err(about(Code::ReadingMismatch).with("wanted", "text")),
+        Reading::Text(_) if !matches!(indicator.target(on.quarter()), crate::quantity::Target::Text(_)) => {
+            Err(about(Code::ReadingMismatch).with("wanted", "quantity"))
+        }
+        Reading::Ratio { .. } if kind != Kind::Ratio => {
+            Err(about(Code::ReadingMismatch).with("wanted", "quantity").with("kind", kind.name()))
+        }
+        Reading::Ratio { numerator, denominator } if numerator.is_negative() || denominator.is_negative() => {
+            Err(about(Code::NegativeCount).with("quantity", numerator.plain()))
+        }
+        Reading::Quantity(quantity) if quantity.is_negative() && !may_be_negative(indicator, kind) => {
+            Err(about(Code::NegativeCount).with("quantity", quantity.plain()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn may_be_negative(indicator: &Indicator, kind: Kind) -> bool {
+    indicator.is_percentage() || matches!(kind, Kind::Latest | Kind::Average)
+}
+
+/// The first of today's rules that does not admit a readable fact.
+fn inadmissible(
+    state: &OfficeState,
+    envelope: &Envelope,
+    indicator: &Indicator,
+    on: Date,
+    now: Timestamp,
+) -> Option<Rejection> {
+    let about = |code| Rejection::new(code).with("indicator", &indicator.code);
+    if let Some(cause) = device_standing(state, envelope) {
+        return Some(cause);
+    }
+    let tomorrow = state.day(now).plus_days(1);
+    if on > tomorrow || envelope.made_at > now.plus_micros(DAY_MICROS) {
+        let ahead_seconds = (envelope.made_at.0.saturating_sub(now.0) / 1_000_000).max(0);
+        return Some(about(Code::ClockImplausible).with("date", on).with("ahead_seconds", ahead_seconds));
+    }
+    if indicator.is_retired_in(on.quarter()) {
+        return Some(about(Code::IndicatorRetired).with("quarter", on.quarter().number()));
+    }
+    let assigned = state.people.assignments_on(envelope.author, on).any(|assignment| {
+        matches!(assignment.role, Role::Officer | Role::HeadOfUnit)
+            && assignment.unit.is_some()
+            && assignment.unit == indicator.unit
+    });
+    if !assigned {
+        let unit = indicator.unit.and_then(|id| state.people.unit(id)).map_or("", |unit| &unit.name);
+        return Some(about(Code::NotAssigned).with("date", on).with("unit", unit));
+    }
+    locked(state, indicator, on.quarter())
+}
+
+fn device_standing(state: &OfficeState, envelope: &Envelope) -> Option<Rejection> {
+    let revoked = state.people.device_of(envelope.origin).is_none_or(|device| device.revoked.is_some());
+    revoked.then(|| Rejection::new(Code::DeviceRevoked))
+}
+
+fn locked(state: &OfficeState, indicator: &Indicator, quarter: Quarter) -> Option<Rejection> {
+    let cell = PlanQuarter { year: indicator.year, quarter };
+    state.is_locked(cell).then(|| {
+        Rejection::new(Code::QuarterLocked)
+            .with("indicator", &indicator.code)
+            .with("quarter", quarter.number())
+            .with("year", indicator.year)
+    })
+}
+
+fn decide_amend(
+    state: &OfficeState,
+    envelope: &Envelope,
+    amend: &AmendEntry,
+    now: Timestamp,
+) -> Result<Outcome, Rejection> {
+    let (entry, indicator) = match own_entry(state, envelope, amend.entry)? {
+        Ok(found) => found,
+        Err(cause) => return Ok(Outcome::Held(cause)),
+    };
+    readable(indicator, amend.on, &amend.reading)?;
+    if let Some(cause) = moved(entry, amend.base).or_else(|| locked(state, indicator, entry.quarter)) {
+        return Ok(Outcome::Held(cause));
+    }
+    if let Some(cause) = inadmissible(state, envelope, indicator, amend.on, now) {
+        return Ok(Outcome::Held(cause));
+    }
+    let quarter = PlanQuarter { year: indicator.year, quarter: amend.on.quarter() };
+    let effect =
+        Effect { late: is_late(state, quarter, now), before: Some(counted(entry)), ..Effect::default() };
+    Ok(Outcome::Recorded(effect))
+}
+
+fn decide_void(state: &OfficeState, envelope: &Envelope, void: &EntryVersion) -> Result<Outcome, Rejection> {
+    reason_given(envelope)?;
+    let (entry, indicator) = match own_entry(state, envelope, void.entry)? {
+        Ok(found) => found,
+        Err(cause) => return Ok(Outcome::Held(cause)),
+    };
+    let cause = device_standing(state, envelope)
+        .or_else(|| moved(entry, void.base))
+        .or_else(|| locked(state, indicator, entry.quarter));
+    Ok(match cause {
+        Some(cause) => Outcome::Held(cause),
+        None => Outcome::Recorded(Effect { before: Some(counted(entry)), ..Effect::default() }),
+    })
+}
+
+/// An entry that its author may still change; the inner error is a cause to hold (its add has not arrived or is held).
+fn own_entry<'a>(
+    state: &'a OfficeState,
+    envelope: &Envelope,
+    key: CommandKey,
+) -> Result<Result<(&'a Entry, &'a Indicator), Rejection>, Rejection> {
+    let Some(entry) = state.entries.get(key) else {
+        let mine = state.people.owner_of(key.origin) == Some(envelope.author);
+        let last = state.people.incarnation(key.origin).map_or(0, |incarnation| incarnation.last_sequence);
+        let may_still_come = mine && (key.sequence > last || state.held.contains_key(&key));
+        let unknown = |code| Rejection::new(code).with("entry", state.public_id(key));
+        return match may_still_come {
+            true => Ok(Err(unknown(Code::EntryNotYetKnown))),
+            false => Err(unknown(Code::UnknownEntry)),
+        };
+    };
+    if entry.author != envelope.author {
+        return Err(Rejection::new(Code::NotOwnEntry).with("entry", state.public_id(key)));
+    }
+    if entry.state == State::Voided {
+        return Err(Rejection::new(Code::EntryNotCounted)
+            .with("entry", state.public_id(key))
+            .with("state", entry.state.name()));
+    }
+    Ok(Ok((entry, state.known_indicator(Some(entry.indicator))?)))
+}
+
+fn moved(entry: &Entry, base: CommandKey) -> Option<Rejection> {
+    (entry.version != base).then(|| {
+        Rejection::new(Code::VersionMoved).with("base", base.sequence).with("version", entry.version.sequence)
+    })
+}
+
+fn decide_judgement(
+    state: &OfficeState,
+    envelope: &Envelope,
+    version: &EntryVersion,
+    to: State,
+    now: Timestamp,
+) -> Result<Outcome, Rejection> {
+    let about = |code| Rejection::new(code).with("entry", state.public_id(version.entry));
+    let entry = state.entries.get(version.entry).ok_or_else(|| about(Code::UnknownEntry))?;
+    let indicator = state.known_indicator(Some(entry.indicator))?;
+    if entry.author == envelope.author {
+        return Err(about(Code::SelfVerification));
+    }
+    if !may_judge(state, envelope.author, entry, indicator, state.day(now)) {
+        return Err(about(Code::NotYourUnit).with("indicator", &indicator.code));
+    }
+    if let Some(cause) = moved(entry, version.base).or_else(|| locked(state, indicator, entry.quarter)) {
+        return Err(cause.with("entry", state.public_id(version.entry)));
+    }
+    match entry.state {
+        State::Recorded => {}
+        State::Verified if to == State::Returned => {}
+        State::Verified | State::Returned => {
+            return Err(about(Code::AlreadyJudged).with("state", entry.state.name()));
+        }
+        State::Voided => return Err(about(Code::EntryNotCounted).with("state", entry.state.name())),
+    }
+    let before = counted(entry);
+    let after = Counted { state: to, ..before.clone() };
+    Ok(Outcome::Recorded(Effect { late: false, before: Some(before), after: Some(after) }))
+}
+
+/// A head of unit judges the entries of their unit, the head of office those that a head of unit recorded.
+fn may_judge(state: &OfficeState, judge: PersonId, entry: &Entry, indicator: &Indicator, today: Date) -> bool {
+    let heads_unit = state
+        .people
+        .assignments_on(judge, today)
+        .any(|a| a.role == Role::HeadOfUnit && a.unit.is_some() && a.unit == indicator.unit);
+    let recorded_by_head = state.people.has_role(entry.author, Role::HeadOfUnit, entry.on);
+    heads_unit || (recorded_by_head && state.people.has_role(judge, Role::HeadOfOffice, today))
+}
+
+fn counted(entry: &Entry) -> Counted {
+    Counted {
+        indicator: entry.indicator,
+        quarter: entry.quarter,
+        on: entry.on,
+        reading: entry.reading.clone(),
+        state: entry.state,
+    }
+}
+
+pub(crate) fn apply(state: &mut OfficeState, record: &Record, command: &EntryCommand, effect: &Effect) {
+    match command {
+        EntryCommand::Add(add) => {
+            let counted = Counted {
+                indicator: add.indicator,
+                quarter: add.on.quarter(),
+                on: add.on,
+                reading: add.reading.clone(),
+                state: State::Recorded,
+            };
+            let key = record.envelope.key();
+            state.count_new(record, key, record.envelope.author, counted, effect.late);
+        }
+        EntryCommand::Amend(amend) => state.change(amend.entry, |entry| {
+            entry.version = record.envelope.key();
+            entry.quarter = amend.on.quarter();
+            entry.on = amend.on;
+            entry.reading = amend.reading.clone();
+            entry.state = State::Recorded;
+            entry.late |= effect.late;
+        }),
+        EntryCommand::Void(void) => state.change(void.entry, |entry| {
+            entry.version = record.envelope.key();
+            entry.state = State::Voided;
+        }),
+        EntryCommand::Verify(version) => state.change(version.entry, |entry| entry.state = State::Verified),
+        EntryCommand::Return(version) => state.change(version.entry, |entry| entry.state = State::Returned),
+    }
+}
+
+impl OfficeState {
+    pub(crate) fn count_new(
+        &mut self,
+        record: &Record,
+        key: CommandKey,
+        author: PersonId,
+        counted: Counted,
+        late: bool,
+    ) {
+        let entry = Entry {
+            key,
+            version: key,
+            indicator: counted.indicator,
+            author,
+            on: counted.on,
+            reading: counted.reading,
+            quarter: counted.quarter,
+            state: counted.state,
+            late,
+            position: record.position,
+        };
+        let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { return };
+        let slot = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        for figure in entry.state.counts_in() {
+            indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
+        }
+        indicator.entries.push(slot);
+        self.entries.push(entry);
+    }
+
+    /// Takes an entry out of the figures, changes it, and puts it back as it now counts.
+    pub(crate) fn change(&mut self, key: CommandKey, how: impl FnOnce(&mut Entry)) {
+        let Some(slot) = self.entries.slot(key) else { return };
+        let entry = &mut self.entries.table[slot as usize];
+        let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { return };
+        let (quarter, figures) = (entry.quarter, entry.state.counts_in());
+        let mut stale = Vec::new();
+        for figure in figures {
+            if indicator.tally.quarter_mut(*figure, quarter).remove(slot, &entry.reading) {
+                stale.push(*figure);
+            }
+        }
+        how(entry);
+        let entry = &self.entries.table[slot as usize];
+        for figure in &stale {
+            let latest = latest(&self.entries, &indicator.entries, *figure, quarter, slot);
+            indicator.tally.quarter_mut(*figure, quarter).latest = latest;
+        }
+        for figure in entry.state.counts_in() {
+            indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
+        }
+    }
+}
+
+/// The latest counting reading of an indicator's quarter, leaving one slot out.
+fn latest(entries: &Entries, slots: &[u32], figure: Figure, quarter: Quarter, without: u32) -> Option<Latest> {
+    slots
+        .iter()
+        .filter(|slot| **slot != without)
+        .filter_map(|slot| entries.at(*slot).map(|entry| (*slot, entry)))
+        .filter(|(_, entry)| entry.quarter == quarter && entry.state.counts_in().contains(&figure))
+        .max_by_key(|(slot, entry)| (entry.on, *slot))
+        .map(|(slot, entry)| Latest { on: entry.on, slot, reading: entry.reading.clone() })
+}
+
+impl OfficeState {
+    /// The public id of an entry; of an unknown origin, its bare key.
+    pub fn public_id(&self, key: CommandKey) -> String {
+        match self.people.incarnation(key.origin) {
+            Some(incarnation) => crate::ids::entry_id(incarnation.uuid, key.sequence).to_string(),
+            None => format!("{}/{}", key.origin, key.sequence),
+        }
+    }
+}
+

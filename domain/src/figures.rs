@@ -1,0 +1,307 @@
+//! Every figure people read: target, realisation, achievement and rating of a quarter, of the year to date, of the year.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::Zero;
+use rust_decimal::Decimal;
+
+use crate::achievement::{Exact, NoFigure, Rating, achievement, hundred, rating, rational};
+use crate::entry::Reading;
+use crate::indicator::{Indicator, Settings};
+use crate::proposal::Kind;
+use crate::quantity::{Quantity, Target};
+use crate::quarter::{PlanQuarter, QuarterState};
+use crate::state::State;
+use crate::tally::{Figure, QuarterTally};
+use crate::time::Quarter;
+
+/// The span a figure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    Quarter(Quarter),
+    /// From January to the end of the quarter.
+    ToDate(Quarter),
+    Year,
+}
+
+impl Period {
+    fn last(self) -> Quarter {
+        match self {
+            Period::Quarter(quarter) | Period::ToDate(quarter) => quarter,
+            Period::Year => Quarter::Q4,
+        }
+    }
+}
+
+/// What was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Realised {
+    Number(Exact),
+    Text(Box<str>),
+    /// Nobody has reported; not the same as 0.
+    NotReported,
+    /// Numerators over a sum of denominators that is 0.
+    DenominatorZero,
+}
+
+/// A target over several quarters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeriodTarget {
+    Number(Exact),
+    Text(Box<str>),
+    NotPlanned,
+    /// A cell is missing; with what the others add up to.
+    Missing(Option<Exact>),
+}
+
+impl PeriodTarget {
+    /// The contract's cell form.
+    pub fn label(&self) -> String {
+        match self {
+            PeriodTarget::Number(number) => number.plain(),
+            PeriodTarget::Text(text) => text.to_string(),
+            PeriodTarget::NotPlanned => "not planned".to_owned(),
+            PeriodTarget::Missing(_) => "missing".to_owned(),
+        }
+    }
+
+    fn decimal(&self) -> Result<BigRational, NoFigure> {
+        match self {
+            PeriodTarget::Number(number) => Ok(number.rational()),
+            PeriodTarget::Text(_) => Err(NoFigure::TargetIsText),
+            PeriodTarget::NotPlanned => Err(NoFigure::TargetNotPlanned),
+            PeriodTarget::Missing(_) => Err(NoFigure::TargetMissing),
+        }
+    }
+}
+
+/// All that is shown of one indicator over one period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub target: PeriodTarget,
+    /// By the established targets (*target murni*).
+    pub target_original: PeriodTarget,
+    pub realised: Realised,
+    pub realised_verified: Realised,
+    /// Of the verified realisation: the official one. In percent.
+    pub achievement: Result<BigRational, NoFigure>,
+    pub achievement_reported: Result<BigRational, NoFigure>,
+    /// The readings came without their parts, so the later replaced the earlier across officers.
+    pub not_aggregable: bool,
+}
+
+impl Line {
+    /// The band of the official achievement.
+    pub fn rating(&self) -> Option<Rating> {
+        self.achievement.as_ref().ok().map(rating)
+    }
+}
+
+/// The figures of an indicator over a period.
+pub fn line(state: &State, indicator: &Indicator, period: Period) -> Line {
+    let target = target(indicator, period, |quarter| indicator.target(quarter));
+    let target_original = self::target(indicator, period, |quarter| indicator.targets[quarter.index()].original());
+    let realised = realised(state, indicator, period, Figure::Reported);
+    let realised_verified = self::realised(state, indicator, period, Figure::Verified);
+    let settings = indicator.settings_in(period.last());
+    Line {
+        achievement: percent(&target, &realised_verified, settings),
+        achievement_reported: percent(&target, &realised, settings),
+        not_aggregable: is_not_aggregable(indicator, period),
+        target,
+        target_original,
+        realised,
+        realised_verified,
+    }
+}
+
+fn percent(target: &PeriodTarget, realised: &Realised, settings: Settings) -> Result<BigRational, NoFigure> {
+    let target = target.decimal()?;
+    match realised {
+        Realised::Number(number) => achievement(&target, number, settings),
+        Realised::Text(_) => Err(NoFigure::TargetIsText),
+        Realised::NotReported => Err(NoFigure::NotReported),
+        Realised::DenominatorZero => Err(NoFigure::DenominatorZero),
+    }
+}
+
+/// A percentage recorded without its parts by more than one entry stands for its last reading only.
+fn is_not_aggregable(indicator: &Indicator, period: Period) -> bool {
+    let percentage = indicator.is_percentage();
+    let quarters: &[Quarter] = match &period {
+        Period::Quarter(quarter) => std::slice::from_ref(quarter),
+        Period::ToDate(_) | Period::Year => period.last().up_to(),
+    };
+    quarters.iter().any(|quarter| {
+        let tally = &indicator.tally.reported[quarter.index()];
+        let kind = indicator.settings_in(*quarter).kind;
+        percentage && matches!(kind, Kind::Latest | Kind::Ratio) && tally.count - tally.ratio_count > 1
+    })
+}
+
+/// The target over a period: sum, last, last, mean, last over the planned cells.
+fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &'a Target) -> PeriodTarget {
+    if let Period::Quarter(quarter) = period {
+        return match cell(quarter) {
+            Target::Value(value) => PeriodTarget::Number(Exact::Decimal(value.as_decimal())),
+            Target::Text(text) => PeriodTarget::Text(text.clone()),
+            Target::NotPlanned => PeriodTarget::NotPlanned,
+            Target::Missing => PeriodTarget::Missing(None),
+        };
+    }
+    let cells: Vec<&Target> = period.last().up_to().iter().map(|quarter| cell(*quarter)).collect();
+    let planned: Vec<Quantity> = cells
+        .iter()
+        .filter_map(|cell| match cell {
+            Target::Value(value) => Some(*value),
+            _ => None,
+        })
+        .collect();
+    let together = combine(indicator.settings_in(period.last()).kind, &planned);
+    if cells.iter().any(|cell| matches!(cell, Target::Missing)) {
+        return PeriodTarget::Missing(together);
+    }
+    let last_text = cells.iter().rev().find_map(|cell| match cell {
+        Target::Text(text) => Some(text.clone()),
+        _ => None,
+    });
+    match (last_text, together) {
+        (Some(text), _) => PeriodTarget::Text(text),
+        (None, Some(number)) => PeriodTarget::Number(number),
+        (None, None) => PeriodTarget::NotPlanned,
+    }
+}
+
+fn combine(kind: Kind, planned: &[Quantity]) -> Option<Exact> {
+    let last = planned.last()?.as_decimal();
+    let sum = planned.iter().fold(Decimal::ZERO, |sum, value| sum.saturating_add(value.as_decimal()));
+    Some(match kind {
+        Kind::Sum => Exact::Decimal(sum),
+        Kind::Cumulative | Kind::Latest | Kind::Ratio => Exact::Decimal(last),
+        Kind::Average => mean(rational(sum), planned.len()),
+    })
+}
+
+fn mean(sum: BigRational, count: usize) -> Exact {
+    Exact::Quotient(sum / BigInt::from(count.max(1)))
+}
+
+/// What was reached over a period. The kind of the period's last quarter says how quarters come together.
+pub fn realised(state: &State, indicator: &Indicator, period: Period, figure: Figure) -> Realised {
+    let tallies = indicator.tally.of(figure);
+    let kind = indicator.settings_in(period.last()).kind;
+    let upto = &tallies[..=period.last().index()];
+    match (kind, period) {
+        (Kind::Ratio, Period::Quarter(quarter)) => ratio(std::slice::from_ref(&tallies[quarter.index()])),
+        (Kind::Ratio, _) => ratio(upto),
+        (_, Period::Quarter(quarter)) => of_quarter(state, indicator, quarter, figure),
+        (Kind::Sum, _) if upto.iter().all(|tally| tally.count == 0) => Realised::NotReported,
+        (Kind::Sum, _) if only_texts(upto) => last_reading(upto),
+        (Kind::Sum, _) => Realised::Number(Exact::Decimal(sum(upto))),
+        (Kind::Cumulative, _) if upto.iter().all(|tally| tally.count == 0) => Realised::NotReported,
+        (Kind::Cumulative, _) => Realised::Number(Exact::Decimal(sum(upto))),
+        (Kind::Latest, _) => last_reading(upto),
+        (Kind::Average, _) => mean_of_quarters(indicator, upto),
+    }
+}
+
+fn of_quarter(state: &State, indicator: &Indicator, quarter: Quarter, figure: Figure) -> Realised {
+    let tallies = indicator.tally.of(figure);
+    let tally = &tallies[quarter.index()];
+    let kind = indicator.settings_in(quarter).kind;
+    if tally.count == 0 {
+        return match kind {
+            Kind::Cumulative => total_at_lock(state, indicator, quarter, figure),
+            _ => Realised::NotReported,
+        };
+    }
+    if only_texts(std::slice::from_ref(tally)) {
+        return last_reading(std::slice::from_ref(tally));
+    }
+    match kind {
+        Kind::Sum => Realised::Number(Exact::Decimal(tally.sum)),
+        Kind::Cumulative => Realised::Number(Exact::Decimal(sum(&tallies[..=quarter.index()]))),
+        Kind::Latest | Kind::Ratio => last_reading(std::slice::from_ref(tally)),
+        Kind::Average => Realised::Number(mean(rational(tally.sum), tally.count as usize)),
+    }
+}
+
+/// A cumulative quarter without an entry takes the running total once it is locked.
+fn total_at_lock(state: &State, indicator: &Indicator, quarter: Quarter, figure: Figure) -> Realised {
+    let upto = &indicator.tally.of(figure)[..=quarter.index()];
+    let locked = state.is_locked(PlanQuarter { year: indicator.year, quarter });
+    match locked && upto.iter().any(|tally| tally.count > 0) {
+        true => Realised::Number(Exact::Decimal(sum(upto))),
+        false => Realised::NotReported,
+    }
+}
+
+fn sum(tallies: &[QuarterTally]) -> Decimal {
+    tallies.iter().fold(Decimal::ZERO, |sum, tally| sum.saturating_add(tally.sum))
+}
+
+fn only_texts(tallies: &[QuarterTally]) -> bool {
+    let latest = tallies.iter().rev().find_map(|tally| tally.latest.as_ref());
+    matches!(latest.map(|latest| &latest.reading), Some(Reading::Text(_)))
+}
+
+fn last_reading(tallies: &[QuarterTally]) -> Realised {
+    match tallies.iter().rev().find_map(|tally| tally.latest.as_ref()).map(|latest| &latest.reading) {
+        None => Realised::NotReported,
+        Some(Reading::Quantity(quantity)) => Realised::Number(Exact::Decimal(quantity.as_decimal())),
+        Some(Reading::Text(text)) => Realised::Text(text.clone()),
+        Some(Reading::Ratio { numerator, denominator }) => {
+            quotient(numerator.as_decimal(), denominator.as_decimal())
+        }
+    }
+}
+
+/// Σ numerator / Σ denominator × 100. Readings without parts cannot be combined: the last one stands.
+fn ratio(tallies: &[QuarterTally]) -> Realised {
+    if tallies.iter().all(|tally| tally.ratio_count == 0) {
+        return last_reading(tallies);
+    }
+    let add = |part: fn(&QuarterTally) -> Decimal| {
+        tallies.iter().fold(Decimal::ZERO, |sum, tally| sum.saturating_add(part(tally)))
+    };
+    quotient(add(|tally| tally.numerator), add(|tally| tally.denominator))
+}
+
+fn quotient(numerator: Decimal, denominator: Decimal) -> Realised {
+    let denominator = rational(denominator);
+    match denominator.is_zero() {
+        true => Realised::DenominatorZero,
+        false => Realised::Number(Exact::Quotient(rational(numerator) / denominator * hundred())),
+    }
+}
+
+/// The mean of the quarters that have a target and a reading.
+fn mean_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
+    let means: Vec<BigRational> = upto
+        .iter()
+        .zip(Quarter::ALL)
+        .filter(|(tally, quarter)| tally.count > 0 && matches!(indicator.target(*quarter), Target::Value(_)))
+        .map(|(tally, _)| rational(tally.sum) / BigInt::from(tally.count))
+        .collect();
+    match means.len() {
+        0 => Realised::NotReported,
+        count => Realised::Number(mean(means.into_iter().sum(), count)),
+    }
+}
+
+impl State {
+    /// The quarter that `plan show` speaks of when nobody names one: the last that has begun in the plan's year.
+    pub fn default_quarter(&self, year: i16, now: crate::time::Timestamp) -> Quarter {
+        let today = self.day(now);
+        match today.year().cmp(&year) {
+            std::cmp::Ordering::Less => Quarter::Q1,
+            std::cmp::Ordering::Equal => today.quarter(),
+            std::cmp::Ordering::Greater => Quarter::Q4,
+        }
+    }
+
+    /// Where a quarter is in its life; open when there is no such plan.
+    pub fn quarter_state(&self, quarter: PlanQuarter) -> QuarterState {
+        self.plan(quarter.year).map_or(QuarterState::Open, |plan| plan.quarters[quarter.quarter.index()])
+    }
+}

@@ -1,0 +1,203 @@
+//! Held work: facts that the rules of the day did not admit. They wait, visibly, until a person decides.
+
+use crate::command::{Counted, Effect, Envelope, Outcome, Record};
+use crate::entry::{EntryCommand, State as EntryState, reason_given};
+use crate::ids::{CommandKey, IndicatorId, PersonId, Position};
+use crate::quarter::{PlanQuarter, is_late};
+use crate::rejection::{Code, Rejection};
+use crate::state::State;
+use crate::time::{Quarter, Timestamp};
+
+/// What became of held work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nobody has decided yet.
+    Waiting,
+    /// An administrator let it count.
+    Released,
+    /// An administrator declined it.
+    Dismissed,
+    /// Its author took it back.
+    Withdrawn,
+}
+
+impl Fate {
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fate::Waiting => "held",
+            Fate::Released => "released",
+            Fate::Dismissed => "dismissed",
+            Fate::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// One held command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub author: PersonId,
+    pub command: EntryCommand,
+    pub cause: Rejection,
+    pub position: Position,
+    pub time: Timestamp,
+    pub fate: Fate,
+}
+
+impl Held {
+    /// True while nobody has decided.
+    pub fn is_waiting(&self) -> bool {
+        self.fate == Fate::Waiting
+    }
+}
+
+/// Lets held work count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseHeld {
+    pub held: CommandKey,
+    /// Another indicator, where its own is retired.
+    pub to: Option<IndicatorId>,
+    /// An open later quarter of the same year, where its own is locked.
+    pub count_in: Option<Quarter>,
+}
+
+/// The commands of this file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldCommand {
+    Release(ReleaseHeld),
+    Dismiss(CommandKey),
+    /// By its author, also offline.
+    Withdraw(CommandKey),
+}
+
+impl HeldCommand {
+    /// The held command it is about.
+    pub fn held(&self) -> CommandKey {
+        match self {
+            HeldCommand::Release(release) => release.held,
+            HeldCommand::Dismiss(key) | HeldCommand::Withdraw(key) => *key,
+        }
+    }
+}
+
+pub(crate) fn decide(
+    state: &State,
+    envelope: &Envelope,
+    command: &HeldCommand,
+    now: Timestamp,
+) -> Result<Outcome, Rejection> {
+    let key = command.held();
+    let about = |code| Rejection::new(code).with("entry", state.public_id(key));
+    let held = state.held.get(&key).filter(|held| held.is_waiting()).ok_or_else(|| about(Code::UnknownHeld))?;
+    match command {
+        HeldCommand::Withdraw(_) if held.author != envelope.author => Err(about(Code::NotOwnEntry)),
+        HeldCommand::Withdraw(_) => Ok(Outcome::Recorded(Effect::default())),
+        HeldCommand::Dismiss(_) => {
+            reason_given(envelope)?;
+            Ok(Outcome::Recorded(Effect::default()))
+        }
+        HeldCommand::Release(release) => {
+            reason_given(envelope)?;
+            released(state, held, release, now).map(Outcome::Recorded)
+        }
+    }
+}
+
+/// How the held command would count if it were let in now.
+fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -> Result<Effect, Rejection> {
+    let (before, asked) = match &held.command {
+        EntryCommand::Add(add) => (None, Some((add.indicator, add.on, add.reading.clone()))),
+        EntryCommand::Amend(amend) => {
+            let entry = known_entry(state, amend.entry)?;
+            (Some(entry), Some((entry.indicator, amend.on, amend.reading.clone())))
+        }
+        EntryCommand::Void(void) => (Some(known_entry(state, void.entry)?), None),
+        EntryCommand::Verify(_) | EntryCommand::Return(_) => {
+            return Err(Rejection::new(Code::UnknownHeld).with("entry", state.public_id(release.held)));
+        }
+    };
+    let before = before.map(|entry| Counted {
+        indicator: entry.indicator,
+        quarter: entry.quarter,
+        on: entry.on,
+        reading: entry.reading.clone(),
+        state: entry.state,
+    });
+    if let Some(before) = &before {
+        open(state, before.indicator, before.quarter)?;
+    }
+    let Some((indicator, on, reading)) = asked else {
+        let after = before.clone().map(|counted| Counted { state: EntryState::Voided, ..counted });
+        return Ok(Effect { late: false, before, after });
+    };
+    let indicator = release.to.unwrap_or(indicator);
+    let quarter = release.count_in.unwrap_or(on.quarter());
+    let known = state.known_indicator(Some(indicator))?;
+    if known.year != on.year() {
+        return Err(Rejection::new(Code::WrongYear).with("date", on).with("year", known.year));
+    }
+    if quarter < on.quarter() {
+        return Err(Rejection::new(Code::QuarterNotOpen).with("quarter", quarter.number()).with("date", on));
+    }
+    if known.is_retired_in(quarter) {
+        return Err(Rejection::new(Code::IndicatorRetired)
+            .with("indicator", &known.code)
+            .with("quarter", quarter.number()));
+    }
+    open(state, indicator, quarter)?;
+    let late = is_late(state, PlanQuarter { year: known.year, quarter: on.quarter() }, now);
+    let after = Counted { indicator, quarter, on, reading, state: EntryState::Recorded };
+    Ok(Effect { late, before, after: Some(after) })
+}
+
+fn known_entry(state: &State, key: CommandKey) -> Result<&crate::entry::Entry, Rejection> {
+    state.entries.get(key).ok_or_else(|| {
+        Rejection::new(Code::EntryNotYetKnown).with("entry", state.public_id(key))
+    })
+}
+
+fn open(state: &State, indicator: IndicatorId, quarter: Quarter) -> Result<(), Rejection> {
+    let indicator = state.known_indicator(Some(indicator))?;
+    match state.is_locked(PlanQuarter { year: indicator.year, quarter }) {
+        true => Err(Rejection::new(Code::QuarterLocked)
+            .with("indicator", &indicator.code)
+            .with("quarter", quarter.number())
+            .with("year", indicator.year)),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn hold(state: &mut State, record: &Record, command: &EntryCommand, cause: &Rejection) {
+    let held = Held {
+        author: record.envelope.author,
+        command: command.clone(),
+        cause: cause.clone(),
+        position: record.position,
+        time: record.time,
+        fate: Fate::Waiting,
+    };
+    state.held.insert(record.envelope.key(), held);
+}
+
+pub(crate) fn apply(state: &mut State, record: &Record, command: &HeldCommand, effect: &Effect) {
+    let key = command.held();
+    let Some(held) = state.held.get_mut(&key) else { return };
+    held.fate = match command {
+        HeldCommand::Release(_) => Fate::Released,
+        HeldCommand::Dismiss(_) => Fate::Dismissed,
+        HeldCommand::Withdraw(_) => Fate::Withdrawn,
+    };
+    let (HeldCommand::Release(_), Some(after)) = (command, effect.after.clone()) else { return };
+    let (author, target) = (held.author, held.command.entry());
+    match target {
+        None => state.count_new(record, key, author, after, effect.late),
+        Some(entry) => state.change(entry, |entry| {
+            entry.version = key;
+            entry.on = after.on;
+            entry.quarter = after.quarter;
+            entry.reading = after.reading;
+            entry.state = after.state;
+            entry.late |= effect.late;
+        }),
+    }
+}

@@ -1,0 +1,258 @@
+//! Indicators: what is measured, in which unit, how entries add up, and the target of each quarter with all its versions.
+
+use std::fmt;
+
+use crate::command::{Effect, Outcome, Record};
+use crate::ids::{IndicatorId, Position, RevisionId, UnitId};
+use crate::plan::PlanState;
+use crate::proposal::{Kind, is_percent};
+use crate::quantity::{Quantity, Target};
+use crate::rejection::{Code, Rejection};
+use crate::state::State;
+use crate::tally::Tally;
+use crate::time::{Quarter, Timestamp};
+
+/// Where an indicator stands in the plan's tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    Strategic,
+    Program,
+    Activity,
+    SubActivity,
+}
+
+impl Level {
+    /// The name used in JSON and the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Strategic => "strategic",
+            Level::Program => "program",
+            Level::Activity => "activity",
+            Level::SubActivity => "sub_activity",
+        }
+    }
+}
+
+/// Which direction is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Polarity {
+    #[default]
+    Higher,
+    Lower,
+}
+
+impl Polarity {
+    /// The name used in commands and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Polarity::Higher => "higher",
+            Polarity::Lower => "lower",
+        }
+    }
+
+    /// The polarity of a name.
+    pub fn from_name(name: &str) -> Option<Polarity> {
+        [Polarity::Higher, Polarity::Lower].into_iter().find(|polarity| polarity.name() == name)
+    }
+}
+
+/// How achievement is computed where lower is better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LowerFormula {
+    /// (2T − R) / T.
+    #[default]
+    Mirrored,
+    /// T / R.
+    Inverse,
+}
+
+impl LowerFormula {
+    /// The name used in commands and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            LowerFormula::Mirrored => "mirrored",
+            LowerFormula::Inverse => "inverse",
+        }
+    }
+
+    /// The formula of a name.
+    pub fn from_name(name: &str) -> Option<LowerFormula> {
+        [LowerFormula::Mirrored, LowerFormula::Inverse].into_iter().find(|formula| formula.name() == name)
+    }
+}
+
+/// How an indicator is computed in one quarter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub kind: Kind,
+    pub polarity: Polarity,
+    pub formula: LowerFormula,
+    /// Achievement in percent above which it is cut, when the office wants one.
+    pub cap: Option<Quantity>,
+}
+
+/// One version of a quarter's target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetVersion {
+    pub target: Target,
+    /// The revision that made it; `None` for import and direct setting while the plan is draft.
+    pub revision: Option<RevisionId>,
+    /// The record that made it known.
+    pub position: Position,
+    pub time: Timestamp,
+}
+
+/// A quarter's target with its whole history, oldest first; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetCell {
+    pub versions: Vec<TargetVersion>,
+    /// Index of the established version (*target murni*), once the plan is established.
+    pub original: Option<u32>,
+}
+
+impl TargetCell {
+    /// What holds now.
+    pub fn current(&self) -> &Target {
+        &self.versions.last().expect("BUG: a cell has its imported version").target
+    }
+
+    /// The established target; the current one while the plan is draft.
+    pub fn original(&self) -> &Target {
+        match self.original {
+            Some(index) => &self.versions[index as usize].target,
+            None => self.current(),
+        }
+    }
+}
+
+/// An indicator with everything folded about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Indicator {
+    pub year: i16,
+    pub level: Level,
+    /// Index into the plan's objectives.
+    pub objective: u32,
+    /// The strategic indicator of a program, the program of a row.
+    pub parent: Option<IndicatorId>,
+    /// `1.1.2.2`: given at import, never moved or given again.
+    pub code: Box<str>,
+    /// Name of the program, activity or sub-activity; for a strategic indicator that of its objective.
+    pub name: Box<str>,
+    /// What is measured.
+    pub measure: Box<str>,
+    /// Satuan, as written.
+    pub satuan: Option<Box<str>>,
+    /// Penanggung jawab, as written.
+    pub responsible: Option<Box<str>>,
+    pub unit: Option<UnitId>,
+    pub settings: [Settings; 4],
+    /// False while the kind is only a proposal of the import.
+    pub confirmed: bool,
+    pub targets: [TargetCell; 4],
+    /// The revision that retired it, and from which quarter.
+    pub retired: Option<(RevisionId, Quarter)>,
+    pub tally: Tally,
+    /// Slots of its entries in [`crate::entry::Entries`], in the order they were first recorded.
+    pub entries: Vec<u32>,
+}
+
+impl Indicator {
+    /// True when the unit of measure is a percentage.
+    pub fn is_percentage(&self) -> bool {
+        self.satuan.as_deref().is_some_and(is_percent)
+    }
+
+    /// The settings in effect in a quarter.
+    pub fn settings_in(&self, quarter: Quarter) -> Settings {
+        self.settings[quarter.index()]
+    }
+
+    /// The target that holds in a quarter.
+    pub fn target(&self, quarter: Quarter) -> &Target {
+        self.targets[quarter.index()].current()
+    }
+
+    /// True when it is retired in that quarter.
+    pub fn is_retired_in(&self, quarter: Quarter) -> bool {
+        self.retired.is_some_and(|(_, from)| from <= quarter)
+    }
+}
+
+/// What `indicator set` may change while the plan is draft; `None` leaves as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetIndicator {
+    pub indicator: Option<IndicatorId>,
+    pub kind: Option<Kind>,
+    pub polarity: Option<Polarity>,
+    pub formula: Option<LowerFormula>,
+    pub cap: Option<Quantity>,
+    pub unit: Option<UnitId>,
+    pub targets: Vec<(Quarter, Target)>,
+}
+
+impl SetIndicator {
+    fn is_only_confirming(&self, indicator: &Indicator) -> bool {
+        let settings = indicator.settings_in(Quarter::Q1);
+        self.kind.is_some_and(|kind| kind == settings.kind)
+            && self.polarity.is_none()
+            && self.formula.is_none()
+            && self.cap.is_none()
+            && self.unit.is_none()
+            && self.targets.is_empty()
+    }
+}
+
+pub(crate) fn decide(state: &State, command: &SetIndicator) -> Result<Outcome, Rejection> {
+    let indicator = state.known_indicator(command.indicator)?;
+    let nothing = SetIndicator { indicator: command.indicator, ..SetIndicator::default() };
+    if *command == nothing {
+        return Err(Rejection::new(Code::NothingToChange).with("indicator", &indicator.code));
+    }
+    if let Some(unit) = command.unit
+        && state.people.unit(unit).is_none()
+    {
+        return Err(Rejection::new(Code::UnknownUnit).with("unit", unit));
+    }
+    let plan = state.known_plan(indicator.year)?;
+    // Confirming the proposed kind changes no figure, so it stays possible after the plan is established.
+    if plan.state == PlanState::Established && !command.is_only_confirming(indicator) {
+        return Err(Rejection::new(Code::PlanEstablished).with("year", plan.year).with("indicator", &indicator.code));
+    }
+    Ok(Outcome::Recorded(Effect::default()))
+}
+
+pub(crate) fn apply(state: &mut State, record: &Record, command: &SetIndicator) {
+    let Some(indicator) = command.indicator.and_then(|id| state.indicators.get_mut(id.index())) else { return };
+    for settings in &mut indicator.settings {
+        settings.kind = command.kind.unwrap_or(settings.kind);
+        settings.polarity = command.polarity.unwrap_or(settings.polarity);
+        settings.formula = command.formula.unwrap_or(settings.formula);
+        settings.cap = command.cap.or(settings.cap);
+    }
+    indicator.confirmed |= command.kind.is_some();
+    indicator.unit = command.unit.or(indicator.unit);
+    for (quarter, target) in &command.targets {
+        let version =
+            TargetVersion { target: target.clone(), revision: None, position: record.position, time: record.time };
+        indicator.targets[quarter.index()].versions.push(version);
+    }
+}
+
+impl State {
+    /// An indicator by id.
+    pub fn indicator(&self, id: IndicatorId) -> Option<&Indicator> {
+        self.indicators.get(id.index())
+    }
+
+    pub(crate) fn known_indicator(&self, id: Option<IndicatorId>) -> Result<&Indicator, Rejection> {
+        id.and_then(|id| self.indicator(id)).ok_or_else(|| {
+            Rejection::new(Code::UnknownIndicator).with("indicator", id.map_or(0, |id| id.0))
+        })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,34 @@
+//! The rules of an action plan: what may be asked, what is decided, what it changes, and every figure that follows.
+//!
+//! **Architecture invariant**: no IO, no clock, no randomness, no async, no serialisation. Time and ids are
+//! arguments. [`decide`] may say no with an exact reason; [`apply`] is total. The same two functions run on the
+//! server, on an officer's laptop and in an auditor's replay.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod achievement;
+pub mod command;
+pub mod entry;
+pub mod figures;
+pub mod hash;
+pub mod held;
+pub mod ids;
+pub mod indicator;
+pub mod people;
+pub mod plan;
+pub mod proposal;
+pub mod quantity;
+pub mod quarter;
+pub mod rejection;
+pub mod revision;
+pub mod state;
+pub mod tally;
+pub mod time;
+
+pub use command::{Command, Counted, Effect, Envelope, Outcome, Record, apply, decide};
+pub use rejection::{Code, Rejection};
+pub use state::State;
+
+/// The version of the fold: two states may be compared by hash only when the code that folded them has the same
+/// number. It grows whenever [`apply`] or [`hash`] would give another state for the same records.
+pub const FOLD_VERSION: u32 = 1;

@@ -1,0 +1,43 @@
+//! The state of one office: what its log says when it is folded.
+
+use std::collections::BTreeMap;
+
+use crate::entry::Entries;
+use crate::held::Held;
+use crate::ids::{CommandKey, Origin, Position};
+use crate::indicator::Indicator;
+use crate::people::{FoundOffice, People};
+use crate::plan::{Plan, Staging};
+use crate::revision::Revision;
+use crate::time::Timestamp;
+
+/// Everything that the records up to [`State::position`] say. Only [`crate::apply`] changes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub position: Position,
+    /// The time of the last record.
+    pub time: Timestamp,
+    pub office: Option<FoundOffice>,
+    pub people: People,
+    /// In the order of years.
+    pub plans: Vec<Plan>,
+    /// Every indicator ever imported or added, by id.
+    pub indicators: Vec<Indicator>,
+    pub revisions: Vec<Revision>,
+    pub entries: Entries,
+    /// Held work with its fate, by the key of the held command.
+    pub held: BTreeMap<CommandKey, Held>,
+    /// Imports that have begun and are not yet visible, by the device that brings them.
+    pub staging: BTreeMap<Origin, Staging>,
+}
+
+impl State {
+    /// The plan's year to show when nobody names one: the current year if it has a plan, else the latest.
+    pub fn default_year(&self, now: Timestamp) -> Option<i16> {
+        let current = self.day(now).year();
+        match self.plan(current) {
+            Some(plan) => Some(plan.year),
+            None => self.plans.last().map(|plan| plan.year),
+        }
+    }
+}

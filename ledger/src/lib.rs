@@ -1,0 +1,41 @@
+//! The log: bytes and hashes, not plans.
+//!
+//! One implementation, three uses: the server's office log, a device's replica of it, and a device's own feed.
+//!
+//! * [`Log`] writes: one commit is one frame, one write beside one head slot, one `fdatasync`.
+//! * [`LogReader`] reads what is durable, while the log grows.
+//! * [`verify`] re-hashes everything; [`salvage`] reads around damage.
+//! * [`Index`] and [`Snapshots`] are caches: any may be deleted, all can be rebuilt from the log.
+//!
+//! *Architecture invariant:* nothing here decodes a record, knows a clock, or starts an async task.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod bytes;
+mod disk;
+mod error;
+mod frame;
+mod index;
+mod index_guard;
+mod log;
+pub mod merkle;
+mod reader;
+mod recover;
+mod salvage;
+mod scan;
+mod segment;
+mod snapshots;
+mod types;
+mod verify;
+
+pub use disk::Faults;
+pub use error::{Error, IndexError, Result};
+pub use frame::{COMMIT_BYTES_MAX, LEAF_BYTES_MAX};
+pub use index::{Index, IndexBatch, IndexOpened, IndexRow, IndexRows, IndexSetAside};
+pub use log::{Cut, Log, LogOptions, Opened, SEGMENT_BYTES_DEFAULT};
+pub use merkle::Hash;
+pub use reader::{Commits, LogReader};
+pub use salvage::{Found, salvage};
+pub use snapshots::{NewSnapshot, Snapshot, Snapshots};
+pub use types::{Commit, Entry, Head, LogId, LogKind};
+pub use verify::{Verified, verify};

@@ -1,0 +1,372 @@
+//! Writing: one process, one log, one commit at a time.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{self, DiskFile, Faults};
+use crate::error::{Error, Result};
+use crate::frame;
+use crate::merkle::Frontier;
+use crate::reader::{Durable, LogReader, Segment};
+use crate::recover::{Recovered, recover};
+use crate::scan::Point;
+use crate::segment::{self, FRAMES_AT, Slot};
+use crate::types::{Entry, Head, LogId};
+
+/// Size at which a segment ends, unless [`LogOptions`] says otherwise: 64 MiB.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+
+/// A commit larger than this gives its buffer back.
+const BUFFER_KEPT_BYTES: usize = 1 << 20;
+
+/// How a log is written. Nothing here is stored; it may differ from one opening to the next.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// A commit that would make a segment larger than this goes into a new one. A commit is never split.
+    pub segment_bytes: u64,
+    /// Failures to act out, for tests.
+    pub faults: Option<Faults>,
+}
+
+impl Default for LogOptions {
+    fn default() -> LogOptions {
+        LogOptions { segment_bytes: SEGMENT_BYTES_DEFAULT, faults: None }
+    }
+}
+
+/// What opening found, besides the records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "say what was cut or damaged to whoever runs this"]
+pub struct Opened {
+    /// Whole commits after the head slot. They were written; whether they were acknowledged is not known. At most one,
+    /// unless a slot was damaged. 0 after a clean stop.
+    pub kept_commits: u64,
+    /// An unfinished last commit, taken out of the log. Never one that a slot vouches for.
+    pub cut: Option<Cut>,
+    /// Head slots that could not be read: (segment's first position, byte offset). A power cut can tear one; the other
+    /// held, and both are written anew.
+    pub damaged_slots: Vec<(u64, u64)>,
+}
+
+/// Bytes taken off the end of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The position that the next record gets.
+    pub position: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Where they were set aside, whole. This file is never deleted by us.
+    pub file: PathBuf,
+}
+
+/// The writer of a log. Dropping it without [`Log::close`] loses nothing: the next opening finds the last commit.
+#[derive(Debug)]
+#[must_use = "close it, so that the head says exactly what is durable"]
+pub struct Log {
+    dir: PathBuf,
+    id: LogId,
+    options: LogOptions,
+    file: DiskFile,
+    segment_first: u64,
+    end_offset: u64,
+    frontier: Frontier,
+    head: Head,
+    /// The slot to write next: never the one that says most.
+    slot_next: usize,
+    buffer: Vec<u8>,
+    reader: LogReader,
+    stopped: Option<Arc<Error>>,
+    _lock: File,
+}
+
+impl Log {
+    /// Creates an empty log in `dir` (made if need be). Durable when this returns. Errors: AlreadyExists, Locked, Io.
+    pub fn create(dir: &Path, id: LogId, epoch: u32) -> Result<Log> {
+        Log::create_with(dir, id, epoch, LogOptions::default())
+    }
+
+    /// As [`Log::create`], with options.
+    pub fn create_with(dir: &Path, id: LogId, epoch: u32, options: LogOptions) -> Result<Log> {
+        disk::create_dir(dir)?;
+        let lock = disk::lock(dir, "lock")?;
+        if !segment::list(dir)?.is_empty() {
+            return Err(Error::AlreadyExists { dir: dir.to_owned() });
+        }
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            disk::sync_dir(parent)?;
+        }
+        let frontier = Frontier::default();
+        let file = segment::create(dir, &id, epoch, &frontier, options.faults.clone())?;
+        let head = Head::empty(epoch);
+        let segments = vec![Segment::new(1, epoch, FRAMES_AT)];
+        Ok(Log {
+            dir: dir.to_owned(),
+            id,
+            options,
+            file,
+            segment_first: 1,
+            end_offset: FRAMES_AT,
+            frontier,
+            head,
+            slot_next: 0,
+            buffer: Vec::new(),
+            reader: LogReader::new(dir, Durable { head, segments }),
+            stopped: None,
+            _lock: lock,
+        })
+    }
+
+    /// Opens the log in `dir`, mending what an interrupted write left and reporting it.
+    ///
+    /// Errors: NotFound, Locked, Foreign, UnknownFormat, ShorterThanHead, Damaged, MissingSegment, Io. After any of
+    /// them nothing has been cut.
+    pub fn open(dir: &Path, id: LogId) -> Result<(Log, Opened)> {
+        Log::open_with(dir, id, LogOptions::default())
+    }
+
+    /// As [`Log::open`], with options.
+    pub fn open_with(dir: &Path, id: LogId, options: LogOptions) -> Result<(Log, Opened)> {
+        if segment::list(dir)?.is_empty() {
+            return Err(Error::NotFound { dir: dir.to_owned() });
+        }
+        let lock = disk::lock(dir, "lock")?;
+        segment::remove_unfinished(dir)?;
+        let found = recover(dir, &id)?;
+        // `recover` found at least one segment.
+        let last = found.segments[found.segments.len() - 1].clone();
+        let file = DiskFile::open(dir.join(segment::file_name(last.first)), options.faults.clone())?;
+        let opened = mend(dir, &file, &found, last.end_offset, &options)?;
+        let log = Log {
+            dir: dir.to_owned(),
+            id,
+            options,
+            file,
+            segment_first: last.first,
+            end_offset: last.end_offset,
+            frontier: found.frontier,
+            head: found.head,
+            slot_next: 1 - found.slot.0,
+            buffer: Vec::new(),
+            reader: LogReader::new(dir, Durable { head: found.head, segments: found.segments }),
+            stopped: None,
+            _lock: lock,
+        };
+        Ok((log, opened))
+    }
+
+    /// Opens the log, or creates it when the folder holds none. `epoch` matters only when it is created.
+    pub fn open_or_create(dir: &Path, id: LogId, epoch: u32) -> Result<(Log, Opened)> {
+        match Log::open(dir, id) {
+            Err(Error::NotFound { .. }) => Ok((Log::create(dir, id, epoch)?, Opened::default())),
+            opened => opened,
+        }
+    }
+
+    /// The durable end of the log.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Whose log it is.
+    pub fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// A reader of this log. It sees each commit as soon as `append` has made it durable.
+    pub fn reader(&self) -> LogReader {
+        self.reader.clone()
+    }
+
+    /// Appends `entries` as one commit: at the next positions, all or none, durable when this returns.
+    ///
+    /// Errors that write nothing: EmptyCommit, LeafTooLarge, CommitTooLarge. Any failure of a write or sync gives
+    /// Stopped, now and from then on; it is never retried. The commit was not acknowledged, and whether it is in the
+    /// log is settled by opening it again.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<Head> {
+        let frame_bytes = frame::check(entries)?;
+        self.refuse_if_stopped()?;
+        let written = self.write(entries, frame_bytes);
+        written.map_err(|error| self.stop(error))
+    }
+
+    /// Ends the current epoch: the next commit goes into a new segment of `epoch`, which must be larger. Durable when
+    /// this returns. Errors: EpochNotLater; Stopped as in [`Log::append`].
+    pub fn begin_epoch(&mut self, epoch: u32) -> Result<Head> {
+        if epoch <= self.head.epoch {
+            return Err(Error::EpochNotLater {
+                dir: self.dir.clone(),
+                current: self.head.epoch,
+                asked: epoch,
+            });
+        }
+        self.refuse_if_stopped()?;
+        let rotated = self.rotate(epoch);
+        rotated.map_err(|error| self.stop(error))?;
+        Ok(self.head)
+    }
+
+    /// A clean stop: both head slots say exactly what is durable. Errors: Stopped.
+    pub fn close(mut self) -> Result<()> {
+        self.refuse_if_stopped()?;
+        // One after the other: if we crash in the middle of one, the other can be read.
+        for _ in 0..2 {
+            let written = self.write_slot(false).and_then(|()| self.file.sync());
+            written.map_err(|error| self.stop(error))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, entries: &[Entry], frame_bytes: u64) -> Result<Head> {
+        if self.end_offset > FRAMES_AT && self.end_offset + frame_bytes > self.options.segment_bytes {
+            self.rotate(self.head.epoch)?;
+        }
+        let epoch = self.head.epoch;
+        let root = frame::encode(entries, epoch, &mut self.frontier, &mut self.buffer);
+        self.file.write(&self.buffer, self.end_offset)?;
+        // If we crash here: the frame may be there in part. The slot on disk says less than it, so it may be cut.
+        self.write_slot(false)?;
+        self.file.sync()?;
+        // Durable from here on.
+        let at = Point { position: self.head.size + 1, offset: self.end_offset };
+        self.end_offset += self.buffer.len() as u64;
+        self.head = Head { size: self.frontier.size(), root, epoch };
+        if self.buffer.capacity() > BUFFER_KEPT_BYTES {
+            self.buffer = Vec::new();
+        }
+        let mut durable = self.reader.durable();
+        if let Some(segment) = durable.segments.last_mut() {
+            segment.add_point(at);
+            segment.end_offset = self.end_offset;
+        }
+        durable.head = self.head;
+        Ok(self.head)
+    }
+
+    /// Writes what is durable now into the slot that says less.
+    fn write_slot(&mut self, sealed: bool) -> Result<()> {
+        let Head { size, root, epoch } = self.head;
+        let slot = Slot { epoch, size, end_offset: self.end_offset, root, sealed };
+        segment::write_slot(&self.file, self.slot_next, slot)?;
+        self.slot_next = 1 - self.slot_next;
+        Ok(())
+    }
+
+    /// Goes on in a new segment. If we crash here: after the first sync the old segment knows its exact end; a new one
+    /// that already has its name is an empty end of the log, and opening seals the old one.
+    fn rotate(&mut self, epoch: u32) -> Result<()> {
+        let replaces = self.head.size + 1 == self.segment_first;
+        if !replaces {
+            self.write_slot(false)?;
+            self.file.sync()?;
+        }
+        let file = segment::create(&self.dir, &self.id, epoch, &self.frontier, self.options.faults.clone())?;
+        if !replaces {
+            self.write_slot(true)?;
+            self.file.sync()?;
+        }
+        self.file = file;
+        self.segment_first = self.head.size + 1;
+        self.end_offset = FRAMES_AT;
+        self.slot_next = 0;
+        self.head.epoch = epoch;
+        let mut durable = self.reader.durable();
+        if replaces {
+            durable.segments.pop();
+        }
+        durable.segments.push(Segment::new(self.segment_first, epoch, FRAMES_AT));
+        durable.head = self.head;
+        Ok(())
+    }
+
+    fn refuse_if_stopped(&self) -> Result<()> {
+        match &self.stopped {
+            None => Ok(()),
+            Some(cause) => Err(Error::Stopped { dir: self.dir.clone(), cause: Arc::clone(cause) }),
+        }
+    }
+
+    fn stop(&mut self, error: Error) -> Error {
+        let cause = Arc::new(error);
+        self.stopped = Some(Arc::clone(&cause));
+        Error::Stopped { dir: self.dir.clone(), cause }
+    }
+}
+
+/// Acts on what was found: finishes an interrupted rotation, takes out an unfinished commit, makes kept ones durable.
+fn mend(
+    dir: &Path,
+    file: &DiskFile,
+    found: &Recovered,
+    end_offset: u64,
+    options: &LogOptions,
+) -> Result<Opened> {
+    for (first, slot) in &found.unsealed {
+        seal(dir, *first, *slot, options)?;
+    }
+    let cut = match found.tail_end {
+        None => None,
+        Some(tail_end) => Some(set_aside(dir, file, found.head.size + 1, end_offset..tail_end)?),
+    };
+    if found.kept_commits > 0 {
+        // After a failed fsync these bytes may be in the page cache and marked clean, yet not on disk. Written again,
+        // they are dirty again, and the sync means what it says. Crashing here changes no byte.
+        let kept = read_range(file, found.slot.1.end_offset..end_offset)?;
+        file.write(&kept, found.slot.1.end_offset)?;
+        file.sync()?;
+    }
+    if !found.damaged_slots.is_empty() {
+        rewrite_slots(dir, found, options)?;
+    }
+    Ok(Opened { kept_commits: found.kept_commits, cut, damaged_slots: found.damaged_slots.clone() })
+}
+
+/// A crash came between creating a segment and sealing the one before it.
+fn seal(dir: &Path, first: u64, slot: Slot, options: &LogOptions) -> Result<()> {
+    let file = DiskFile::open(dir.join(segment::file_name(first)), options.faults.clone())?;
+    for index in 0..2 {
+        segment::rewrite_slot_page(&file, index, Slot { sealed: true, ..slot })?;
+        file.sync()?;
+    }
+    Ok(())
+}
+
+/// Writes each unreadable slot as a copy of its readable neighbour.
+fn rewrite_slots(dir: &Path, found: &Recovered, options: &LogOptions) -> Result<()> {
+    for (first, offset) in &found.damaged_slots {
+        let head = segment::read_head(dir, &found.id, *first)?;
+        let file = DiskFile::open(dir.join(segment::file_name(*first)), options.faults.clone())?;
+        if let Some((index, slot)) =
+            head.newest().filter(|(index, _)| segment::slot_offset(*index) != *offset)
+        {
+            segment::rewrite_slot_page(&file, 1 - index, slot)?;
+            file.sync()?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the bytes into a file of their own, durably, and only then cuts them. If we crash in between, the next opening
+/// sets them aside once more under another number.
+fn set_aside(dir: &Path, file: &DiskFile, position: u64, range: std::ops::Range<u64>) -> Result<Cut> {
+    let bytes = read_range(file, range.clone())?;
+    let path = (1..)
+        .map(|n| dir.join(format!("cut-{position:020}-{n}.bin")))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| unreachable!("BUG: the numbers have no end"));
+    fs::write(&path, &bytes).map_err(Error::io("write", &path))?;
+    File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io("make durable", &path))?;
+    disk::sync_dir(dir)?;
+    file.truncate(range.start)?;
+    file.sync()?;
+    tracing::warn!(position, bytes = bytes.len(), file = %path.display(), "an unfinished commit was set aside");
+    Ok(Cut { position, bytes: bytes.len() as u64, file: path })
+}
+
+fn read_range(file: &DiskFile, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; (range.end - range.start) as usize];
+    let read =
+        disk::read_up_to(&file.file, &mut bytes, range.start).map_err(Error::io("read", &file.path))?;
+    bytes.truncate(read);
+    Ok(bytes)
+}

@@ -1,0 +1,86 @@
+//! Reading around damage, for repair tools. Needs no lock and no intact head.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::scan::{Point, Scan, Step};
+use crate::segment::{self, FRAMES_AT};
+use crate::types::{Commit, LogId};
+
+/// One thing found on the way through a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A whole commit: its checksums hold. Whether its root does is for the caller to see.
+    Commit(Commit),
+    /// Bytes that are no commit.
+    Damage {
+        /// The segment file.
+        file: PathBuf,
+        /// Where they begin.
+        offset: u64,
+        /// How many, up to the next whole commit or the end of the file.
+        bytes: u64,
+        /// The position that should have been here.
+        position: u64,
+        /// What does not hold.
+        cause: String,
+    },
+}
+
+/// Hands every whole commit of a log to `each`, and every stretch of damage between, in the order of the files.
+///
+/// A segment whose header is damaged is one stretch of damage. Changes nothing. Errors: Io, NotFound, and Foreign,
+/// because a foreign file is not damage but the wrong folder.
+pub fn salvage(dir: &Path, id: &LogId, mut each: impl FnMut(Found)) -> Result<()> {
+    let firsts = segment::list(dir)?;
+    if firsts.is_empty() {
+        return Err(Error::NotFound { dir: dir.to_owned() });
+    }
+    for first in firsts {
+        let file = dir.join(segment::file_name(first));
+        match segment::read_head(dir, id, first) {
+            Ok(head) => salvage_segment(&file, head.epoch, first, head.file_bytes, &mut each)?,
+            Err(damage @ (Error::Damaged { .. } | Error::UnknownFormat { .. })) => {
+                let bytes = fs::metadata(&file).map_err(Error::io("read", &file))?.len();
+                each(Found::Damage { file, offset: 0, bytes, position: first, cause: damage.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn salvage_segment(
+    file: &Path,
+    epoch: u32,
+    first: u64,
+    file_bytes: u64,
+    each: &mut impl FnMut(Found),
+) -> Result<()> {
+    let mut scan =
+        Scan::open(file.to_owned(), epoch, Point { position: first, offset: FRAMES_AT }, file_bytes)?;
+    loop {
+        let (invalid, extent) = match scan.step()? {
+            Step::Frame(_, frame) => {
+                each(Found::Commit(frame.to_commit()));
+                continue;
+            }
+            Step::End => return Ok(()),
+            Step::Invalid(invalid, extent) => (invalid, extent),
+        };
+        let at = scan.point();
+        let next = scan.find_after(extent)?;
+        each(Found::Damage {
+            file: file.to_owned(),
+            offset: at.offset,
+            bytes: next.map_or(file_bytes, |next| next.offset) - at.offset,
+            position: at.position,
+            cause: invalid.cause.to_owned(),
+        });
+        match next {
+            Some(next) => scan.resume(next),
+            None => return Ok(()),
+        }
+    }
+}

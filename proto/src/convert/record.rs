@@ -1,0 +1,186 @@
+use prost::Message;
+use renaksi_domain::command::{Command, Envelope, Outcome, Record};
+use renaksi_domain::entry::EntryCommand;
+use renaksi_domain::held::HeldCommand;
+use renaksi_domain::ids::{Origin, PersonId};
+use renaksi_domain::quarter::QuarterCommand;
+use renaksi_domain::revision::RevisionCommand;
+use renaksi_domain::time::Timestamp;
+
+use super::common::{rejection_from, rejection_to};
+use super::{DecodeError, entry, people, plan, revision};
+use crate::chain;
+use crate::log::{self, command::Body};
+
+/// Which texts lie beside a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextMask(pub u32);
+
+impl TextMask {
+    const PLACE: u32 = 1;
+    const NOTE: u32 = 2;
+    const REASON: u32 = 4;
+
+    fn of(texts: &log::Texts) -> Self {
+        let bit = |text: &str, bit: u32| if text.is_empty() { 0 } else { bit };
+        Self(bit(&texts.place, Self::PLACE) | bit(&texts.note, Self::NOTE) | bit(&texts.reason, Self::REASON))
+    }
+
+    /// True when the command says why.
+    pub fn has_reason(self) -> bool {
+        self.0 & Self::REASON != 0
+    }
+}
+
+/// A command as a device stores it: its final bytes and what lies beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    pub leaf: Vec<u8>,
+    pub aside: Vec<u8>,
+}
+
+/// The final bytes of a command. `salt` must be fresh randomness; it is used only when there are texts.
+pub fn command_leaf(command: &Command, made_at: Timestamp, texts: &log::Texts, salt: [u8; 16]) -> Leaf {
+    let mask = TextMask::of(texts);
+    let texts = texts.encode_to_vec();
+    let has_texts = mask != TextMask::default();
+    let stored = log::Command {
+        made_at_us: made_at.0,
+        texts: mask.0,
+        body: body_to(command),
+        commitment: if has_texts { chain::commitment(&salt, &texts).to_vec() } else { Vec::new() },
+    };
+    let aside =
+        if has_texts { log::Aside { salt: salt.to_vec(), texts }.encode_to_vec() } else { Vec::new() };
+    Leaf { leaf: stored.encode_to_vec(), aside }
+}
+
+fn body_to(command: &Command) -> Option<Body> {
+    Some(match command {
+        Command::People(command) => people::to(command),
+        Command::Plan(command) => plan::to(command),
+        Command::Indicator(command) => plan::set_indicator_to(command),
+        Command::Entry(command) => entry::to(command),
+        Command::Held(command) => entry::held_to(command),
+        Command::Quarter(command) => plan::quarter_to(command),
+        Command::Revision(command) => revision::to(command),
+        Command::Unreadable => return None,
+    })
+}
+
+/// Reads a command leaf. Who asks it and where it stands are not in its bytes.
+pub fn decode_command(
+    leaf: &[u8],
+    origin: Origin,
+    sequence: u32,
+    author: PersonId,
+) -> Result<(Envelope, Vec<u8>), DecodeError> {
+    let stored =
+        log::Command::decode(leaf).map_err(|source| DecodeError::Malformed { message: "Command", source })?;
+    let mask = TextMask(stored.texts);
+    let wanted = if mask == TextMask::default() { 0 } else { 32 };
+    if stored.commitment.len() != wanted {
+        return Err(DecodeError::Field { message: "Command", field: "commitment" });
+    }
+    let envelope = Envelope {
+        origin,
+        sequence,
+        author,
+        made_at: Timestamp(stored.made_at_us),
+        has_reason: mask.has_reason(),
+        command: body_from(stored.body.ok_or(DecodeError::Newer)?)?,
+    };
+    Ok((envelope, stored.commitment))
+}
+
+fn body_from(body: Body) -> Result<Command, DecodeError> {
+    match body {
+        Body::AddEntry(stored) => entry::add(stored),
+        Body::AmendEntry(stored) => entry::amend(stored),
+        Body::VoidEntry(stored) => entry::version(stored, EntryCommand::Void),
+        Body::VerifyEntry(stored) => entry::version(stored, EntryCommand::Verify),
+        Body::ReturnEntry(stored) => entry::version(stored, EntryCommand::Return),
+        Body::FoundOffice(stored) => people::found_office(stored),
+        Body::AddUnit(stored) => people::add_unit(stored),
+        Body::AddPerson(stored) => people::add_person(stored),
+        Body::Assign(stored) => people::assign(stored),
+        Body::EndAssignments(stored) => people::end_assignments(stored),
+        Body::EnrolDevice(stored) => people::enrol_device(stored),
+        Body::RevokeDevice(stored) => people::revoke_device(stored),
+        Body::StartImport(stored) => plan::start_import(stored),
+        Body::ImportObjective(stored) => plan::import_objective(stored),
+        Body::ImportIndicator(stored) => plan::import_indicator(stored),
+        Body::FinishImport(stored) => plan::finish_import(stored),
+        Body::EstablishPlan(stored) => plan::establish_plan(stored),
+        Body::ApprovePlan(stored) => plan::approve_plan(stored),
+        Body::SetIndicator(stored) => plan::set_indicator(stored),
+        Body::ReleaseHeld(stored) => entry::release(stored),
+        Body::DismissHeld(stored) => entry::held(stored, HeldCommand::Dismiss),
+        Body::WithdrawHeld(stored) => entry::held(stored, HeldCommand::Withdraw),
+        Body::RequestLock(stored) => plan::quarter(stored, QuarterCommand::Request),
+        Body::ApproveLock(stored) => plan::quarter(stored, QuarterCommand::Approve),
+        Body::RejectLock(stored) => plan::quarter(stored, QuarterCommand::Reject),
+        Body::DraftRevision(stored) => revision::draft(stored),
+        Body::AddChange(stored) => revision::add_change(stored),
+        Body::SubmitRevision(id) => revision::step(id, RevisionCommand::Submit),
+        Body::ApproveRevision(id) => revision::step(id, RevisionCommand::Approve),
+        Body::RejectRevision(id) => revision::step(id, RevisionCommand::Reject),
+        Body::WithdrawRevision(id) => revision::step(id, RevisionCommand::Withdraw),
+    }
+}
+
+/// The envelope of bytes that are no command.
+pub fn unreadable(origin: Origin, sequence: u32, author: PersonId) -> Envelope {
+    let made_at = Timestamp(0);
+    Envelope { origin, sequence, author, made_at, has_reason: false, command: Command::Unreadable }
+}
+
+/// The final bytes of a record. `command` are exactly the bytes its author chained and signed.
+pub fn encode_record(record: &Record, command: &[u8], signature: Option<&[u8]>, skew_ms: Option<i64>) -> Vec<u8> {
+    use log::record::Outcome as Stored;
+    let outcome = match &record.outcome {
+        Outcome::Recorded(effect) => Stored::Recorded(entry::effect_to(effect)),
+        Outcome::Held(cause) => Stored::Held(rejection_to(cause)),
+        Outcome::Refused(cause) => Stored::Refused(rejection_to(cause)),
+    };
+    let stored = log::Record {
+        position: record.position,
+        time_us: record.time.0,
+        origin: record.envelope.origin.0,
+        sequence: record.envelope.sequence,
+        author: record.envelope.author.0,
+        carrier: record.carrier.map_or(0, |person| person.0),
+        chain_signature: signature.map(<[u8]>::to_vec).unwrap_or_default(),
+        clock_skew_ms: skew_ms,
+        outcome: Some(outcome),
+        command: command.to_vec(),
+    };
+    stored.encode_to_vec()
+}
+
+/// Reads a record leaf: the record, and the stored message with its command bytes and signature.
+pub fn decode_record(leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> {
+    use log::record::Outcome as Stored;
+    let mut stored =
+        log::Record::decode(leaf).map_err(|source| DecodeError::Malformed { message: "Record", source })?;
+    let outcome = match stored.outcome.take().ok_or(DecodeError::Newer)? {
+        Stored::Recorded(effect) => Outcome::Recorded(entry::effect_from(effect)?),
+        Stored::Held(cause) => Outcome::Held(rejection_from(cause)),
+        Stored::Refused(cause) => Outcome::Refused(rejection_from(cause)),
+    };
+    let (origin, author) = (Origin(stored.origin), PersonId(stored.author));
+    let envelope = match decode_command(&stored.command, origin, stored.sequence, author) {
+        Ok((envelope, _)) => envelope,
+        // What was refused changes nothing, so it need not be readable.
+        Err(_) if matches!(outcome, Outcome::Refused(_)) => unreadable(origin, stored.sequence, author),
+        Err(error) => return Err(error),
+    };
+    let record = Record {
+        position: stored.position,
+        time: Timestamp(stored.time_us),
+        carrier: (stored.carrier != 0).then_some(PersonId(stored.carrier)),
+        envelope,
+        outcome,
+    };
+    Ok((record, stored))
+}

@@ -1,0 +1,117 @@
+use renaksi_domain::command::Command;
+use renaksi_domain::ids::{IndicatorId, RevisionId, UnitId};
+use renaksi_domain::revision::{Change, DraftRevision, LegalBasis, RevisionCommand};
+
+use super::common::{
+    date_from, formula_from, formula_to, kind_from, kind_to, polarity_from, polarity_to, quarter_from, target_from,
+    target_to, year_from,
+};
+use super::people::unit;
+use super::{DecodeError, field};
+use crate::log;
+use crate::log::add_change::Change as Stored;
+use crate::log::command::Body;
+
+pub(super) fn to(command: &RevisionCommand) -> Body {
+    match command {
+        RevisionCommand::Draft(draft) => Body::DraftRevision(log::DraftRevision {
+            year: i32::from(draft.year),
+            number: draft.number.to_string(),
+            reason: draft.reason.to_string(),
+            basis_title: draft.basis.title.to_string(),
+            basis_number: draft.basis.number.to_string(),
+            basis_date: draft.basis.date.days(),
+            effective: u32::from(draft.effective.number()),
+        }),
+        RevisionCommand::AddChange(id, change) => Body::AddChange(log::AddChange {
+            revision: id.0,
+            indicator: change.indicator().0,
+            change: Some(change_to(change)),
+        }),
+        RevisionCommand::Submit(id) => Body::SubmitRevision(id.0),
+        RevisionCommand::Approve(id) => Body::ApproveRevision(id.0),
+        RevisionCommand::Reject(id) => Body::RejectRevision(id.0),
+        RevisionCommand::Withdraw(id) => Body::WithdrawRevision(id.0),
+    }
+}
+
+fn change_to(change: &Change) -> Stored {
+    match change {
+        Change::Target { quarter, old, new, .. } => Stored::Target(log::TargetChange {
+            quarter: u32::from(quarter.number()),
+            old: Some(target_to(old)),
+            new: Some(target_to(new)),
+        }),
+        Change::Kind { old, new, .. } => {
+            Stored::Kind(log::KindChange { old: kind_to(*old).into(), new: kind_to(*new).into() })
+        }
+        Change::Polarity { old, new, .. } => {
+            Stored::Polarity(log::PolarityChange { old: polarity_to(*old).into(), new: polarity_to(*new).into() })
+        }
+        Change::Formula { old, new, .. } => {
+            Stored::Formula(log::FormulaChange { old: formula_to(*old).into(), new: formula_to(*new).into() })
+        }
+        Change::Rename { old, new, .. } => {
+            Stored::Rename(log::TextChange { old: old.to_string(), new: new.to_string() })
+        }
+        Change::Reassign { old, new, .. } => {
+            Stored::Reassign(log::UnitChange { old: old.map_or(0, |unit| unit.0), new: new.0 })
+        }
+        Change::Retire { .. } => Stored::Retire(true),
+    }
+}
+
+pub(super) fn draft(stored: log::DraftRevision) -> Result<Command, DecodeError> {
+    Ok(Command::Revision(RevisionCommand::Draft(DraftRevision {
+        year: year_from(stored.year)?,
+        number: stored.number.into(),
+        reason: stored.reason.into(),
+        basis: LegalBasis {
+            title: stored.basis_title.into(),
+            number: stored.basis_number.into(),
+            date: date_from(stored.basis_date),
+        },
+        effective: quarter_from(stored.effective)?,
+    })))
+}
+
+pub(super) fn add_change(stored: log::AddChange) -> Result<Command, DecodeError> {
+    let indicator = IndicatorId(stored.indicator);
+    let part = |what| move || DecodeError::Field { message: "AddChange", field: what };
+    // A kind of change that this release does not know reads as none.
+    let change = match stored.change.ok_or(DecodeError::Newer)? {
+        Stored::Target(change) => Change::Target {
+            indicator,
+            quarter: quarter_from(change.quarter)?,
+            old: target_from(change.old)?,
+            new: target_from(change.new)?,
+        },
+        Stored::Kind(change) => Change::Kind {
+            indicator,
+            old: kind_from(change.old)?.ok_or_else(part("old kind"))?,
+            new: kind_from(change.new)?.ok_or_else(part("new kind"))?,
+        },
+        Stored::Polarity(change) => Change::Polarity {
+            indicator,
+            old: polarity_from(change.old)?.ok_or_else(part("old polarity"))?,
+            new: polarity_from(change.new)?.ok_or_else(part("new polarity"))?,
+        },
+        Stored::Formula(change) => Change::Formula {
+            indicator,
+            old: formula_from(change.old)?.ok_or_else(part("old formula"))?,
+            new: formula_from(change.new)?.ok_or_else(part("new formula"))?,
+        },
+        Stored::Rename(change) => Change::Rename { indicator, old: change.old.into(), new: change.new.into() },
+        Stored::Reassign(change) => Change::Reassign {
+            indicator,
+            old: unit(change.old),
+            new: field((change.new != 0).then_some(UnitId(change.new)), "AddChange", "new unit")?,
+        },
+        Stored::Retire(_) => Change::Retire { indicator },
+    };
+    Ok(Command::Revision(RevisionCommand::AddChange(RevisionId(stored.revision), change)))
+}
+
+pub(super) fn step(id: u32, make: impl FnOnce(RevisionId) -> RevisionCommand) -> Result<Command, DecodeError> {
+    Ok(Command::Revision(make(RevisionId(id))))
+}

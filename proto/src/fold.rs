@@ -1,0 +1,58 @@
+//! Folding a log: leaf bytes in, state out. The same on server, laptop and auditor's replay.
+
+use renaksi_domain::command::{Record, apply};
+use renaksi_domain::ids::Origin;
+use renaksi_domain::people::PeopleCommand;
+use renaksi_domain::{Command, Outcome, State};
+
+use crate::chain::{self, ChainHash};
+use crate::convert::{DecodeError, decode_record};
+use crate::log;
+
+/// A state with the chain heads of its incarnations. Memory grows with devices and live entries, not with records.
+#[derive(Clone, Debug, Default)]
+pub struct Fold {
+    /// What the log says.
+    pub state: State,
+    chains: Vec<ChainHash>,
+}
+
+impl Fold {
+    /// Folds the next leaf.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not a record this release can read; the state is then unchanged.
+    pub fn absorb(&mut self, leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> {
+        let (record, stored) = decode_record(leaf)?;
+        self.absorb_decoded(&record, &stored.command);
+        Ok((record, stored))
+    }
+
+    /// Folds a record whose command bytes are at hand.
+    pub fn absorb_decoded(&mut self, record: &Record, command_leaf: &[u8]) {
+        apply(&mut self.state, record);
+        if let (Command::People(PeopleCommand::EnrolDevice(enrol)), Outcome::Recorded(_)) =
+            (&record.envelope.command, &record.outcome)
+        {
+            self.chains.push(chain::start(enrol.incarnation));
+        }
+        if let Some(head) = self.chains.get_mut(record.envelope.origin.index()) {
+            *head = chain::link(head, command_leaf);
+        }
+    }
+
+    /// The chain over all of an incarnation's commands in the log; `None` for an unknown one.
+    pub fn chain(&self, origin: Origin) -> Option<&ChainHash> {
+        self.chains.get(origin.index())
+    }
+
+    /// The chain heads of all incarnations, in their order.
+    pub fn chains(&self) -> &[ChainHash] {
+        &self.chains
+    }
+
+    /// A fold that goes on from a state and its chain heads.
+    pub fn resume(state: State, chains: Vec<ChainHash>) -> Self {
+        Self { state, chains }
+    }
+}
