@@ -1,8 +1,8 @@
 //! Achievement: realisation against target. Quotients stay exact; rounding is for printing only.
 
 use num_bigint::BigInt;
-use num_rational::BigRational;
 use num_integer::Integer;
+use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 use rust_decimal::Decimal;
 
@@ -92,7 +92,11 @@ impl NoFigure {
 }
 
 /// Achievement in percent, exact. Never below 0; above 100 only the indicator's own cap cuts it.
-pub fn achievement(target: &BigRational, realised: &Exact, settings: Settings) -> Result<BigRational, NoFigure> {
+pub fn achievement(
+    target: &BigRational,
+    realised: &Exact,
+    settings: Settings,
+) -> Result<BigRational, NoFigure> {
     if target.is_zero() {
         return Err(NoFigure::TargetZero);
     }
@@ -103,14 +107,17 @@ pub fn achievement(target: &BigRational, realised: &Exact, settings: Settings) -
     let share = match (settings.polarity, settings.formula) {
         (Polarity::Higher, _) => realised / target,
         (Polarity::Lower, LowerFormula::Mirrored) => (target + target - realised) / target,
-        (Polarity::Lower, LowerFormula::Inverse) if realised.is_zero() => return Err(NoFigure::RealisationZero),
+        (Polarity::Lower, LowerFormula::Inverse) if realised.is_zero() => {
+            return Err(NoFigure::RealisationZero);
+        }
         (Polarity::Lower, LowerFormula::Inverse) => target / realised,
     };
-    let percent = (share * BigInt::from(100)).max(BigRational::zero());
-    Ok(match settings.cap {
+    let percent = share * BigInt::from(100);
+    let capped = match settings.cap {
         Some(cap) => percent.min(rational(cap.as_decimal())),
         None => percent,
-    })
+    };
+    Ok(capped.max(BigRational::zero()))
 }
 
 /// The band an achievement falls in (predikat).
@@ -149,7 +156,13 @@ mod tests {
     use crate::quantity::Quantity;
 
     #[track_caller]
-    fn check(target: &str, realised: &str, polarity: Polarity, formula: LowerFormula, expected: Result<&str, NoFigure>) {
+    fn check(
+        target: &str,
+        realised: &str,
+        polarity: Polarity,
+        formula: LowerFormula,
+        expected: Result<&str, NoFigure>,
+    ) {
         let number = |text: &str| Quantity::parse(text).unwrap().as_decimal();
         let settings = Settings { kind: Kind::Sum, polarity, formula, cap: None };
         let got = achievement(&rational(number(target)), &Exact::Decimal(number(realised)), settings);

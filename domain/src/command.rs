@@ -106,7 +106,7 @@ pub fn decide(state: &State, envelope: &Envelope, now: Timestamp) -> Outcome {
             Command::Held(command) => held::decide(state, envelope, command, now),
             Command::Quarter(command) => quarter::decide(state, envelope, command, now),
             Command::Revision(command) => revision::decide(state, envelope, command),
-            Command::Unreadable => Err(Rejection::new(Code::Unreadable).with("sequence", envelope.sequence)),
+            Command::Unreadable => unreachable!("BUG: `permitted` has refused it"),
         })
         .unwrap_or_else(Outcome::Refused)
 }
@@ -138,10 +138,12 @@ pub fn allowed_roles(command: &Command) -> &'static [Role] {
     match command {
         Command::People(_) => &[Role::Operator],
         Command::Plan(PlanCommand::ApprovePlan(_)) => &[Role::HeadOfOffice],
-        Command::Plan(_) | Command::Indicator(_) | Command::Held(HeldCommand::Release(_) | HeldCommand::Dismiss(_)) => {
-            &[Role::Administrator]
+        Command::Plan(_)
+        | Command::Indicator(_)
+        | Command::Held(HeldCommand::Release(_) | HeldCommand::Dismiss(_)) => &[Role::Administrator],
+        Command::Entry(EntryCommand::Verify(_) | EntryCommand::Return(_)) => {
+            &[Role::HeadOfUnit, Role::HeadOfOffice]
         }
-        Command::Entry(EntryCommand::Verify(_) | EntryCommand::Return(_)) => &[Role::HeadOfUnit, Role::HeadOfOffice],
         Command::Entry(_) | Command::Held(HeldCommand::Withdraw(_)) => &[Role::Officer, Role::HeadOfUnit],
         Command::Quarter(QuarterCommand::Request(_)) => &[Role::Administrator],
         Command::Quarter(QuarterCommand::Approve(_) | QuarterCommand::Reject(_)) => &[Role::HeadOfOffice],
@@ -152,10 +154,15 @@ pub fn allowed_roles(command: &Command) -> &'static [Role] {
 }
 
 fn permitted(state: &State, envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
+    if envelope.command == Command::Unreadable {
+        return Err(Rejection::new(Code::Unreadable).with("sequence", envelope.sequence));
+    }
     if envelope.origin == Origin::HOST {
         return match &envelope.command {
             Command::People(_) => Ok(()),
-            _ => Err(Rejection::new(Code::RoleMayNot).with("role", "host").with("command", envelope.command.name())),
+            _ => Err(Rejection::new(Code::RoleMayNot)
+                .with("role", "host")
+                .with("command", envelope.command.name())),
         };
     }
     let recording = matches!(
@@ -164,7 +171,8 @@ fn permitted(state: &State, envelope: &Envelope, now: Timestamp) -> Result<(), R
             | Command::Held(HeldCommand::Withdraw(_))
     );
     let revoked = state.people.device_of(envelope.origin).is_none_or(|device| device.revoked.is_some());
-    if revoked && !recording {
+    let fact = matches!(envelope.command, Command::Entry(_)) && recording;
+    if revoked && !fact {
         return Err(Rejection::new(Code::DeviceRevoked).with("command", envelope.command.name()));
     }
     let roles = allowed_roles(&envelope.command);
@@ -172,14 +180,19 @@ fn permitted(state: &State, envelope: &Envelope, now: Timestamp) -> Result<(), R
     // A fact is judged by the assignment of the day it happened, which `entry` does; here it is enough to have ever
     // been one who records.
     let holds = |role: &Role| match recording {
-        true => state.people.person(envelope.author).is_some_and(|p| p.assignments.iter().any(|a| a.role == *role)),
+        true => state
+            .people
+            .person(envelope.author)
+            .is_some_and(|p| p.assignments.iter().any(|a| a.role == *role)),
         false => state.people.has_role(envelope.author, *role, today),
     };
     if roles.iter().any(holds) {
         return Ok(());
     }
     let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
-    Err(Rejection::new(Code::RoleMayNot).with("role", names.join(", ")).with("command", envelope.command.name()))
+    Err(Rejection::new(Code::RoleMayNot)
+        .with("role", names.join(", "))
+        .with("command", envelope.command.name()))
 }
 
 impl Command {

@@ -1,15 +1,18 @@
 //! Entries: one recorded fact each. Increments add up, so two officers never conflict; an entry is never edited in place.
 
+use std::collections::BTreeMap;
+
 use crate::command::{Counted, Effect, Envelope, Outcome, Record};
-use crate::ids::{CommandKey, IndicatorId, PersonId, Position};
+use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::indicator::Indicator;
 use crate::people::Role;
 use crate::proposal::Kind;
-use crate::quantity::Quantity;
+
+use crate::quantity::{Quantity, Target};
 use crate::quarter::{PlanQuarter, is_late};
 use crate::rejection::{Code, Rejection};
 use crate::state::State as OfficeState;
-use crate::tally::{Figure, Latest};
+use crate::tally::{Figure, QuarterTally, Tally};
 use crate::time::{DAY_MICROS, Date, Quarter, Timestamp};
 
 /// What was counted or read.
@@ -80,7 +83,7 @@ pub struct Entry {
 pub struct Entries {
     table: Vec<Entry>,
     /// Per origin, (sequence, slot) in the order of sequences.
-    by_origin: Vec<Vec<(u32, u32)>>,
+    by_origin: BTreeMap<Origin, Vec<(u32, u32)>>,
 }
 
 impl Entries {
@@ -110,18 +113,30 @@ impl Entries {
     }
 
     fn slot(&self, key: CommandKey) -> Option<u32> {
-        let slots = self.by_origin.get(key.origin.0 as usize)?;
+        let slots = self.by_origin.get(&key.origin)?;
         let at = slots.binary_search_by_key(&key.sequence, |(sequence, _)| *sequence).ok()?;
         Some(slots[at].1)
     }
 
+    /// The index of a table that was stored in the order of [`Entries::iter`]; `None` when a key occurs twice.
+    pub fn from_table(table: Vec<Entry>) -> Option<Entries> {
+        let slots = u32::try_from(table.len()).ok()?;
+        let mut keys: Vec<(CommandKey, u32)> = table.iter().map(|entry| entry.key).zip(0..slots).collect();
+        keys.sort_unstable();
+        if keys.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return None;
+        }
+        let mut by_origin: BTreeMap<Origin, Vec<(u32, u32)>> = BTreeMap::new();
+        for (key, slot) in keys {
+            by_origin.entry(key.origin).or_default().push((key.sequence, slot));
+        }
+        Some(Entries { table, by_origin })
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) -> u32 {
         let slot = u32::try_from(self.table.len()).expect("fewer than 2^32 entries in one office");
-        let (origin, sequence) = (entry.key.origin.0 as usize, entry.key.sequence);
-        if self.by_origin.len() <= origin {
-            self.by_origin.resize_with(origin + 1, Vec::new);
-        }
-        let slots = &mut self.by_origin[origin];
+        let CommandKey { origin, sequence } = entry.key;
+        let slots = self.by_origin.entry(origin).or_default();
         let at = slots.partition_point(|(known, _)| *known < sequence);
         slots.insert(at, (sequence, slot));
         self.table.push(entry);
@@ -208,24 +223,69 @@ fn decide_add(
 ) -> Result<Outcome, Rejection> {
     let indicator = state.known_indicator(Some(add.indicator))?;
     readable(indicator, add.on, &add.reading)?;
-    if let Some(cause) = inadmissible(state, envelope, indicator, add.on, now) {
+    if let Some(cause) = inadmissible(state, envelope, add.indicator, add.on, now) {
         return Ok(Outcome::Held(cause));
     }
     let quarter = PlanQuarter { year: indicator.year, quarter: add.on.quarter() };
-    Ok(Outcome::Recorded(Effect { late: is_late(state, quarter, now), ..Effect::default() }))
+    let after = after_awaited(state, envelope, add, now);
+    Ok(Outcome::Recorded(Effect { late: is_late(state, quarter, now), before: None, after }))
+}
+
+/// How a new entry counts with the changes that arrived before it and waited for it: all of them or none.
+fn after_awaited(
+    state: &OfficeState,
+    envelope: &Envelope,
+    add: &AddEntry,
+    now: Timestamp,
+) -> Option<Counted> {
+    let mut counted = added(add);
+    let waiting = state.awaited_chain(envelope.key());
+    for key in &waiting {
+        let held = state.held.get(key).filter(|held| held.author == envelope.author)?;
+        device_standing(state, key.origin).is_none().then_some(())?;
+        match &held.command {
+            EntryCommand::Amend(amend) => {
+                let indicator = state.indicator(add.indicator)?;
+                readable(indicator, amend.on, &amend.reading).ok()?;
+                let admitted = amend.on <= state.day(now).plus_days(1)
+                    && not_admitted(state, held.author, add.indicator, amend.on).is_none();
+                admitted.then_some(())?;
+                counted.quarter = amend.on.quarter();
+                counted.on = amend.on;
+                counted.reading = amend.reading.clone();
+            }
+            _ => counted.state = State::Voided,
+        }
+    }
+    (!waiting.is_empty()).then_some(counted)
+}
+
+fn added(add: &AddEntry) -> Counted {
+    Counted {
+        indicator: add.indicator,
+        quarter: add.on.quarter(),
+        on: add.on,
+        reading: add.reading.clone(),
+        state: State::Recorded,
+    }
 }
 
 /// What no administrator could admit: another year's plan, a count below zero, a reading of the wrong form.
-fn readable(indicator: &Indicator, on: Date, reading: &Reading) -> Result<(), Rejection> {
+pub(crate) fn readable(indicator: &Indicator, on: Date, reading: &Reading) -> Result<(), Rejection> {
     let about = |code| Rejection::new(code).with("indicator", &indicator.code);
     if on.year() != indicator.year {
         return Err(about(Code::WrongYear).with("date", on).with("year", indicator.year));
     }
     let kind = indicator.settings_in(on.quarter()).kind;
     match reading {
-        Reading::Text(text) if text.trim().is_empty() => Err(about(Code::ReadingMismatch).with("wanted", "text")),
-        Reading::Text(_) if !matches!(indicator.target(on.quarter()), crate::quantity::Target::Text(_)) => {
+        Reading::Text(text) if text.trim().is_empty() => {
+            Err(about(Code::ReadingMismatch).with("wanted", "text"))
+        }
+        Reading::Text(_) if !wants_text(indicator, on.quarter()) => {
             Err(about(Code::ReadingMismatch).with("wanted", "quantity"))
+        }
+        Reading::Quantity(_) | Reading::Ratio { .. } if wants_text(indicator, on.quarter()) => {
+            Err(about(Code::ReadingMismatch).with("wanted", "text"))
         }
         Reading::Ratio { .. } if kind != Kind::Ratio => {
             Err(about(Code::ReadingMismatch).with("wanted", "quantity").with("kind", kind.name()))
@@ -240,6 +300,19 @@ fn readable(indicator: &Indicator, on: Date, reading: &Reading) -> Result<(), Re
     }
 }
 
+/// A text target takes a text; a quarter without a target takes what the year's other quarters ask for.
+fn wants_text(indicator: &Indicator, quarter: Quarter) -> bool {
+    let is_text = |cell: &Target| matches!(cell, Target::Text(_));
+    match indicator.target(quarter) {
+        Target::Text(_) => true,
+        Target::Value(_) => false,
+        Target::NotPlanned | Target::Missing => {
+            let mut cells = Quarter::ALL.map(|quarter| indicator.target(quarter)).into_iter();
+            cells.clone().any(is_text) && cells.all(|cell| cell.value().is_none())
+        }
+    }
+}
+
 fn may_be_negative(indicator: &Indicator, kind: Kind) -> bool {
     indicator.is_percentage() || matches!(kind, Kind::Latest | Kind::Average)
 }
@@ -248,23 +321,34 @@ fn may_be_negative(indicator: &Indicator, kind: Kind) -> bool {
 fn inadmissible(
     state: &OfficeState,
     envelope: &Envelope,
-    indicator: &Indicator,
+    id: IndicatorId,
     on: Date,
     now: Timestamp,
 ) -> Option<Rejection> {
-    let about = |code| Rejection::new(code).with("indicator", &indicator.code);
-    if let Some(cause) = device_standing(state, envelope) {
+    if let Some(cause) = device_standing(state, envelope.origin) {
         return Some(cause);
     }
     let tomorrow = state.day(now).plus_days(1);
     if on > tomorrow || envelope.made_at > now.plus_micros(DAY_MICROS) {
         let ahead_seconds = (envelope.made_at.0.saturating_sub(now.0) / 1_000_000).max(0);
-        return Some(about(Code::ClockImplausible).with("date", on).with("ahead_seconds", ahead_seconds));
+        let code = state.indicator(id).map_or("", |indicator| &indicator.code);
+        return Some(
+            Rejection::new(Code::ClockImplausible)
+                .with("indicator", code)
+                .with("date", on)
+                .with("ahead_seconds", ahead_seconds),
+        );
     }
-    if indicator.is_retired_in(on.quarter()) {
+    not_admitted(state, envelope.author, id, on)
+}
+
+fn not_admitted(state: &OfficeState, author: PersonId, id: IndicatorId, on: Date) -> Option<Rejection> {
+    let indicator = state.indicator(id)?;
+    let about = |code| Rejection::new(code).with("indicator", &indicator.code);
+    if !state.takes_entries(id, on.quarter()) {
         return Some(about(Code::IndicatorRetired).with("quarter", on.quarter().number()));
     }
-    let assigned = state.people.assignments_on(envelope.author, on).any(|assignment| {
+    let assigned = state.people.assignments_on(author, on).any(|assignment| {
         matches!(assignment.role, Role::Officer | Role::HeadOfUnit)
             && assignment.unit.is_some()
             && assignment.unit == indicator.unit
@@ -276,8 +360,8 @@ fn inadmissible(
     locked(state, indicator, on.quarter())
 }
 
-fn device_standing(state: &OfficeState, envelope: &Envelope) -> Option<Rejection> {
-    let revoked = state.people.device_of(envelope.origin).is_none_or(|device| device.revoked.is_some());
+fn device_standing(state: &OfficeState, origin: Origin) -> Option<Rejection> {
+    let revoked = state.people.device_of(origin).is_none_or(|device| device.revoked.is_some());
     revoked.then(|| Rejection::new(Code::DeviceRevoked))
 }
 
@@ -301,11 +385,17 @@ fn decide_amend(
         Ok(found) => found,
         Err(cause) => return Ok(Outcome::Held(cause)),
     };
+    if amend.base == entry.version {
+        not_voided(state, entry)?;
+    }
     readable(indicator, amend.on, &amend.reading)?;
-    if let Some(cause) = moved(entry, amend.base).or_else(|| locked(state, indicator, entry.quarter)) {
+    let cause = device_standing(state, envelope.origin)
+        .or_else(|| moved(entry, amend.base))
+        .or_else(|| locked(state, indicator, entry.quarter));
+    if let Some(cause) = cause {
         return Ok(Outcome::Held(cause));
     }
-    if let Some(cause) = inadmissible(state, envelope, indicator, amend.on, now) {
+    if let Some(cause) = inadmissible(state, envelope, entry.indicator, amend.on, now) {
         return Ok(Outcome::Held(cause));
     }
     let quarter = PlanQuarter { year: indicator.year, quarter: amend.on.quarter() };
@@ -320,7 +410,8 @@ fn decide_void(state: &OfficeState, envelope: &Envelope, void: &EntryVersion) ->
         Ok(found) => found,
         Err(cause) => return Ok(Outcome::Held(cause)),
     };
-    let cause = device_standing(state, envelope)
+    not_voided(state, entry)?;
+    let cause = device_standing(state, envelope.origin)
         .or_else(|| moved(entry, void.base))
         .or_else(|| locked(state, indicator, entry.quarter));
     Ok(match cause {
@@ -329,7 +420,7 @@ fn decide_void(state: &OfficeState, envelope: &Envelope, void: &EntryVersion) ->
     })
 }
 
-/// An entry that its author may still change; the inner error is a cause to hold (its add has not arrived or is held).
+/// An entry of the author's own; the inner error is a cause to hold (its add has not arrived or is held).
 fn own_entry<'a>(
     state: &'a OfficeState,
     envelope: &Envelope,
@@ -348,12 +439,16 @@ fn own_entry<'a>(
     if entry.author != envelope.author {
         return Err(Rejection::new(Code::NotOwnEntry).with("entry", state.public_id(key)));
     }
-    if entry.state == State::Voided {
-        return Err(Rejection::new(Code::EntryNotCounted)
-            .with("entry", state.public_id(key))
-            .with("state", entry.state.name()));
-    }
     Ok(Ok((entry, state.known_indicator(Some(entry.indicator))?)))
+}
+
+fn not_voided(state: &OfficeState, entry: &Entry) -> Result<(), Rejection> {
+    match entry.state {
+        State::Voided => Err(Rejection::new(Code::EntryNotCounted)
+            .with("entry", state.public_id(entry.key))
+            .with("state", entry.state.name())),
+        State::Recorded | State::Verified | State::Returned => Ok(()),
+    }
 }
 
 fn moved(entry: &Entry, base: CommandKey) -> Option<Rejection> {
@@ -395,7 +490,13 @@ fn decide_judgement(
 }
 
 /// A head of unit judges the entries of their unit, the head of office those that a head of unit recorded.
-fn may_judge(state: &OfficeState, judge: PersonId, entry: &Entry, indicator: &Indicator, today: Date) -> bool {
+fn may_judge(
+    state: &OfficeState,
+    judge: PersonId,
+    entry: &Entry,
+    indicator: &Indicator,
+    today: Date,
+) -> bool {
     let heads_unit = state
         .people
         .assignments_on(judge, today)
@@ -417,15 +518,13 @@ fn counted(entry: &Entry) -> Counted {
 pub(crate) fn apply(state: &mut OfficeState, record: &Record, command: &EntryCommand, effect: &Effect) {
     match command {
         EntryCommand::Add(add) => {
-            let counted = Counted {
-                indicator: add.indicator,
-                quarter: add.on.quarter(),
-                on: add.on,
-                reading: add.reading.clone(),
-                state: State::Recorded,
-            };
             let key = record.envelope.key();
-            state.count_new(record, key, record.envelope.author, counted, effect.late);
+            let version = match effect.after {
+                Some(_) => state.settle_awaited(key),
+                None => key,
+            };
+            let counted = effect.after.clone().unwrap_or_else(|| added(add));
+            state.count_new(record, key, version, record.envelope.author, counted, effect.late);
         }
         EntryCommand::Amend(amend) => state.change(amend.entry, |entry| {
             entry.version = record.envelope.key();
@@ -449,13 +548,14 @@ impl OfficeState {
         &mut self,
         record: &Record,
         key: CommandKey,
+        version: CommandKey,
         author: PersonId,
         counted: Counted,
         late: bool,
     ) {
         let entry = Entry {
             key,
-            version: key,
+            version,
             indicator: counted.indicator,
             author,
             on: counted.on,
@@ -474,39 +574,78 @@ impl OfficeState {
         self.entries.push(entry);
     }
 
-    /// Takes an entry out of the figures, changes it, and puts it back as it now counts.
+    /// Changes an entry and what it counts in. A judgement keeps the version: figures that hold it before and after
+    /// stay as they are.
     pub(crate) fn change(&mut self, key: CommandKey, how: impl FnOnce(&mut Entry)) {
         let Some(slot) = self.entries.slot(key) else { return };
-        let entry = &mut self.entries.table[slot as usize];
-        let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { return };
-        let (quarter, figures) = (entry.quarter, entry.state.counts_in());
-        let mut stale = Vec::new();
-        for figure in figures {
-            if indicator.tally.quarter_mut(*figure, quarter).remove(slot, &entry.reading) {
-                stale.push(*figure);
+        let before = self.entries.table[slot as usize].clone();
+        how(&mut self.entries.table[slot as usize]);
+        let after = self.entries.table[slot as usize].clone();
+        for figure in [Figure::Reported, Figure::Verified] {
+            let counted = before.state.counts_in().contains(&figure);
+            let counts = after.state.counts_in().contains(&figure);
+            if counted && counts && before.version == after.version {
+                continue;
+            }
+            if counted {
+                self.uncount(slot, &before, figure);
+            }
+            if counts && let Some(indicator) = self.indicators.get_mut(after.indicator.index()) {
+                indicator.tally.quarter_mut(figure, after.quarter).add(slot, after.on, &after.reading);
             }
         }
-        how(entry);
-        let entry = &self.entries.table[slot as usize];
-        for figure in &stale {
-            let latest = latest(&self.entries, &indicator.entries, *figure, quarter, slot);
-            indicator.tally.quarter_mut(*figure, quarter).latest = latest;
+        if before.indicator != after.indicator {
+            self.move_slot(slot, before.indicator, after.indicator);
         }
-        for figure in entry.state.counts_in() {
-            indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
+    }
+
+    fn uncount(&mut self, slot: u32, before: &Entry, figure: Figure) {
+        let Some(indicator) = self.indicators.get_mut(before.indicator.index()) else { return };
+        let tally = indicator.tally.quarter_mut(figure, before.quarter);
+        if tally.remove(slot, &before.reading) {
+            *tally = recount(&self.entries, &indicator.entries, figure, before.quarter, slot);
+        }
+    }
+
+    fn move_slot(&mut self, slot: u32, from: IndicatorId, to: IndicatorId) {
+        if let Some(indicator) = self.indicators.get_mut(from.index()) {
+            indicator.entries.retain(|other| *other != slot);
+        }
+        if let Some(indicator) = self.indicators.get_mut(to.index()) {
+            let at = indicator.entries.partition_point(|other| *other < slot);
+            indicator.entries.insert(at, slot);
+        }
+    }
+
+    /// Makes anew what follows from the entries and the held work: the figures, each indicator's list of entries, and
+    /// the changes that wait for their entry. For a state that was stored without them.
+    pub fn rebuild_derived(&mut self) {
+        self.awaited =
+            self.held.iter().filter_map(|(key, held)| held.awaits().map(|entry| (entry, *key))).collect();
+        for indicator in &mut self.indicators {
+            indicator.tally = Tally::default();
+            indicator.entries.clear();
+        }
+        for (slot, entry) in (0_u32..).zip(&self.entries.table) {
+            let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { continue };
+            indicator.entries.push(slot);
+            for figure in entry.state.counts_in() {
+                indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
+            }
         }
     }
 }
 
-/// The latest counting reading of an indicator's quarter, leaving one slot out.
-fn latest(entries: &Entries, slots: &[u32], figure: Figure, quarter: Quarter, without: u32) -> Option<Latest> {
-    slots
-        .iter()
-        .filter(|slot| **slot != without)
-        .filter_map(|slot| entries.at(*slot).map(|entry| (*slot, entry)))
-        .filter(|(_, entry)| entry.quarter == quarter && entry.state.counts_in().contains(&figure))
-        .max_by_key(|(slot, entry)| (entry.on, *slot))
-        .map(|(slot, entry)| Latest { on: entry.on, slot, reading: entry.reading.clone() })
+/// Counts a quarter from its entries, leaving one slot out.
+fn recount(entries: &Entries, slots: &[u32], figure: Figure, quarter: Quarter, without: u32) -> QuarterTally {
+    let mut tally = QuarterTally::default();
+    for slot in slots.iter().filter(|slot| **slot != without) {
+        let Some(entry) = entries.at(*slot) else { continue };
+        if entry.quarter == quarter && entry.state.counts_in().contains(&figure) {
+            tally.add(*slot, entry.on, &entry.reading);
+        }
+    }
+    tally
 }
 
 impl OfficeState {
@@ -518,4 +657,3 @@ impl OfficeState {
         }
     }
 }
-

@@ -2,7 +2,7 @@
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::Zero;
+use num_traits::{Signed, Zero};
 use rust_decimal::Decimal;
 
 use crate::achievement::{Exact, NoFigure, Rating, achievement, hundred, rating, rational};
@@ -12,7 +12,7 @@ use crate::proposal::Kind;
 use crate::quantity::{Quantity, Target};
 use crate::quarter::{PlanQuarter, QuarterState};
 use crate::state::State;
-use crate::tally::{Figure, QuarterTally};
+use crate::tally::{Figure, QuarterTally, plus};
 use crate::time::Quarter;
 
 /// The span a figure is about.
@@ -100,7 +100,8 @@ impl Line {
 /// The figures of an indicator over a period.
 pub fn line(state: &State, indicator: &Indicator, period: Period) -> Line {
     let target = target(indicator, period, |quarter| indicator.target(quarter));
-    let target_original = self::target(indicator, period, |quarter| indicator.targets[quarter.index()].original());
+    let target_original =
+        self::target(indicator, period, |quarter| indicator.targets[quarter.index()].original());
     let realised = realised(state, indicator, period, Figure::Reported);
     let realised_verified = self::realised(state, indicator, period, Figure::Verified);
     let settings = indicator.settings_in(period.last());
@@ -119,13 +120,16 @@ fn percent(target: &PeriodTarget, realised: &Realised, settings: Settings) -> Re
     let target = target.decimal()?;
     match realised {
         Realised::Number(number) => achievement(&target, number, settings),
+        // What is wrong with the target comes first, whether or not anything was reported.
+        _ if target.is_zero() => Err(NoFigure::TargetZero),
+        _ if target.is_negative() => Err(NoFigure::TargetNegative),
         Realised::Text(_) => Err(NoFigure::TargetIsText),
         Realised::NotReported => Err(NoFigure::NotReported),
         Realised::DenominatorZero => Err(NoFigure::DenominatorZero),
     }
 }
 
-/// A percentage recorded without its parts by more than one entry stands for its last reading only.
+/// A percentage recorded without its parts, and not alone: a later reading stands for it, or only the parts count.
 fn is_not_aggregable(indicator: &Indicator, period: Period) -> bool {
     let percentage = indicator.is_percentage();
     let quarters: &[Quarter] = match &period {
@@ -135,7 +139,10 @@ fn is_not_aggregable(indicator: &Indicator, period: Period) -> bool {
     quarters.iter().any(|quarter| {
         let tally = &indicator.tally.reported[quarter.index()];
         let kind = indicator.settings_in(*quarter).kind;
-        percentage && matches!(kind, Kind::Latest | Kind::Ratio) && tally.count - tally.ratio_count > 1
+        percentage
+            && matches!(kind, Kind::Latest | Kind::Ratio)
+            && tally.count > 1
+            && tally.count > tally.ratio_count
     })
 }
 
@@ -174,7 +181,7 @@ fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &
 
 fn combine(kind: Kind, planned: &[Quantity]) -> Option<Exact> {
     let last = planned.last()?.as_decimal();
-    let sum = planned.iter().fold(Decimal::ZERO, |sum, value| sum.saturating_add(value.as_decimal()));
+    let sum = planned.iter().fold(Decimal::ZERO, |sum, value| plus(sum, value.as_decimal()));
     Some(match kind {
         Kind::Sum => Exact::Decimal(sum),
         Kind::Cumulative | Kind::Latest | Kind::Ratio => Exact::Decimal(last),
@@ -195,11 +202,11 @@ pub fn realised(state: &State, indicator: &Indicator, period: Period, figure: Fi
         (Kind::Ratio, Period::Quarter(quarter)) => ratio(std::slice::from_ref(&tallies[quarter.index()])),
         (Kind::Ratio, _) => ratio(upto),
         (_, Period::Quarter(quarter)) => of_quarter(state, indicator, quarter, figure),
-        (Kind::Sum, _) if upto.iter().all(|tally| tally.count == 0) => Realised::NotReported,
-        (Kind::Sum, _) if only_texts(upto) => last_reading(upto),
-        (Kind::Sum, _) => Realised::Number(Exact::Decimal(sum(upto))),
-        (Kind::Cumulative, _) if upto.iter().all(|tally| tally.count == 0) => Realised::NotReported,
-        (Kind::Cumulative, _) => Realised::Number(Exact::Decimal(sum(upto))),
+        (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(|tally| tally.count == 0) => {
+            Realised::NotReported
+        }
+        (Kind::Sum | Kind::Cumulative, _) if only_texts(upto) => last_reading(upto),
+        (Kind::Sum | Kind::Cumulative, _) => Realised::Number(Exact::Decimal(sum(upto))),
         (Kind::Latest, _) => last_reading(upto),
         (Kind::Average, _) => mean_of_quarters(indicator, upto),
     }
@@ -237,7 +244,7 @@ fn total_at_lock(state: &State, indicator: &Indicator, quarter: Quarter, figure:
 }
 
 fn sum(tallies: &[QuarterTally]) -> Decimal {
-    tallies.iter().fold(Decimal::ZERO, |sum, tally| sum.saturating_add(tally.sum))
+    tallies.iter().fold(Decimal::ZERO, |sum, tally| plus(sum, tally.sum))
 }
 
 fn only_texts(tallies: &[QuarterTally]) -> bool {
@@ -262,7 +269,7 @@ fn ratio(tallies: &[QuarterTally]) -> Realised {
         return last_reading(tallies);
     }
     let add = |part: fn(&QuarterTally) -> Decimal| {
-        tallies.iter().fold(Decimal::ZERO, |sum, tally| sum.saturating_add(part(tally)))
+        tallies.iter().fold(Decimal::ZERO, |sum, tally| plus(sum, part(tally)))
     };
     quotient(add(|tally| tally.numerator), add(|tally| tally.denominator))
 }

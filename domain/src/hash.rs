@@ -188,7 +188,11 @@ impl Canon {
         }
     }
 
-    fn list<T>(&mut self, items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>, write: impl Fn(&mut Self, T)) {
+    fn list<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+        write: impl Fn(&mut Self, T),
+    ) {
         let items = items.into_iter();
         self.number(items.len() as u64);
         items.for_each(|item| write(self, item));
@@ -249,8 +253,17 @@ impl Canon {
         self.text(&staging.start.title);
         self.0.update(staging.start.source_sha256);
         self.number(staging.position);
-        self.number(staging.objectives.len() as u64);
-        self.number(staging.indicators.len() as u64);
+        self.list(&staging.objectives, |canon, name| canon.text(name));
+        self.list(&staging.indicators, |canon, (objective, row)| {
+            canon.number(u64::from(*objective));
+            canon.text(row.level.name());
+            canon.text(&row.name);
+            canon.text(&row.measure);
+            canon.option(row.satuan.as_deref(), Canon::text);
+            canon.option(row.responsible.as_deref(), Canon::text);
+            canon.text(row.kind.name());
+            row.targets.iter().for_each(|target| canon.target(target));
+        });
     }
 
     fn assignment(&mut self, assignment: &Assignment) {

@@ -1,8 +1,8 @@
 //! Held work: facts that the rules of the day did not admit. They wait, visibly, until a person decides.
 
 use crate::command::{Counted, Effect, Envelope, Outcome, Record};
-use crate::entry::{EntryCommand, State as EntryState, reason_given};
-use crate::ids::{CommandKey, IndicatorId, PersonId, Position};
+use crate::entry::{EntryCommand, State as EntryState, readable, reason_given};
+use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::quarter::{PlanQuarter, is_late};
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
@@ -49,6 +49,21 @@ impl Held {
     pub fn is_waiting(&self) -> bool {
         self.fate == Fate::Waiting
     }
+
+    /// The entry whose arrival it waits for.
+    pub(crate) fn awaits(&self) -> Option<CommandKey> {
+        (self.is_waiting() && self.cause.code == Code::EntryNotYetKnown)
+            .then(|| self.command.entry())
+            .flatten()
+    }
+
+    fn base(&self) -> Option<CommandKey> {
+        match &self.command {
+            EntryCommand::Add(_) => None,
+            EntryCommand::Amend(amend) => Some(amend.base),
+            EntryCommand::Void(v) | EntryCommand::Verify(v) | EntryCommand::Return(v) => Some(v.base),
+        }
+    }
 }
 
 /// Lets held work count.
@@ -88,7 +103,8 @@ pub(crate) fn decide(
 ) -> Result<Outcome, Rejection> {
     let key = command.held();
     let about = |code| Rejection::new(code).with("entry", state.public_id(key));
-    let held = state.held.get(&key).filter(|held| held.is_waiting()).ok_or_else(|| about(Code::UnknownHeld))?;
+    let held =
+        state.held.get(&key).filter(|held| held.is_waiting()).ok_or_else(|| about(Code::UnknownHeld))?;
     match command {
         HeldCommand::Withdraw(_) if held.author != envelope.author => Err(about(Code::NotOwnEntry)),
         HeldCommand::Withdraw(_) => Ok(Outcome::Recorded(Effect::default())),
@@ -139,11 +155,12 @@ fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -
     if quarter < on.quarter() {
         return Err(Rejection::new(Code::QuarterNotOpen).with("quarter", quarter.number()).with("date", on));
     }
-    if known.is_retired_in(quarter) {
+    if !state.takes_entries(indicator, quarter) {
         return Err(Rejection::new(Code::IndicatorRetired)
             .with("indicator", &known.code)
             .with("quarter", quarter.number()));
     }
+    readable(known, on, &reading)?;
     open(state, indicator, quarter)?;
     let late = is_late(state, PlanQuarter { year: known.year, quarter: on.quarter() }, now);
     let after = Counted { indicator, quarter, on, reading, state: EntryState::Recorded };
@@ -151,9 +168,10 @@ fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -
 }
 
 fn known_entry(state: &State, key: CommandKey) -> Result<&crate::entry::Entry, Rejection> {
-    state.entries.get(key).ok_or_else(|| {
-        Rejection::new(Code::EntryNotYetKnown).with("entry", state.public_id(key))
-    })
+    state
+        .entries
+        .get(key)
+        .ok_or_else(|| Rejection::new(Code::EntryNotYetKnown).with("entry", state.public_id(key)))
 }
 
 fn open(state: &State, indicator: IndicatorId, quarter: Quarter) -> Result<(), Rejection> {
@@ -176,12 +194,53 @@ pub(crate) fn hold(state: &mut State, record: &Record, command: &EntryCommand, c
         time: record.time,
         fate: Fate::Waiting,
     };
-    state.held.insert(record.envelope.key(), held);
+    let key = record.envelope.key();
+    state.awaited.extend(held.awaits().map(|entry| (entry, key)));
+    state.held.insert(key, held);
+}
+
+impl State {
+    /// The held changes that wait for an entry, each based on the one before, up to one that voids it.
+    pub(crate) fn awaited_chain(&self, entry: CommandKey) -> Vec<CommandKey> {
+        let lowest = CommandKey::new(Origin::HOST, 0);
+        let waiting: Vec<(CommandKey, &Held)> = self
+            .awaited
+            .range((entry, lowest)..)
+            .take_while(|(about, _)| *about == entry)
+            .filter_map(|(_, key)| self.held.get(key).map(|held| (*key, held)))
+            .collect();
+        let (mut chain, mut version) = (Vec::new(), entry);
+        while let Some((key, held)) =
+            waiting.iter().find(|(key, held)| held.base() == Some(version) && !chain.contains(key))
+        {
+            chain.push(*key);
+            version = *key;
+            if matches!(held.command, EntryCommand::Void(_)) {
+                break;
+            }
+        }
+        chain
+    }
+
+    /// Lets the changes that waited for an entry count with it. Answers the entry's version after them.
+    pub(crate) fn settle_awaited(&mut self, entry: CommandKey) -> CommandKey {
+        let chain = self.awaited_chain(entry);
+        for key in &chain {
+            self.awaited.remove(&(entry, *key));
+            if let Some(held) = self.held.get_mut(key) {
+                held.fate = Fate::Released;
+            }
+        }
+        chain.last().copied().unwrap_or(entry)
+    }
 }
 
 pub(crate) fn apply(state: &mut State, record: &Record, command: &HeldCommand, effect: &Effect) {
     let key = command.held();
     let Some(held) = state.held.get_mut(&key) else { return };
+    if let Some(entry) = held.awaits() {
+        state.awaited.remove(&(entry, key));
+    }
     held.fate = match command {
         HeldCommand::Release(_) => Fate::Released,
         HeldCommand::Dismiss(_) => Fate::Dismissed,
@@ -190,9 +249,11 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &HeldCommand, e
     let (HeldCommand::Release(_), Some(after)) = (command, effect.after.clone()) else { return };
     let (author, target) = (held.author, held.command.entry());
     match target {
-        None => state.count_new(record, key, author, after, effect.late),
+        None => state.count_new(record, key, key, author, after, effect.late),
+        Some(_) if state.indicator(after.indicator).is_none() => {}
         Some(entry) => state.change(entry, |entry| {
             entry.version = key;
+            entry.indicator = after.indicator;
             entry.on = after.on;
             entry.quarter = after.quarter;
             entry.reading = after.reading;

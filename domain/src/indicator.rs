@@ -192,8 +192,7 @@ pub struct SetIndicator {
 
 impl SetIndicator {
     fn is_only_confirming(&self, indicator: &Indicator) -> bool {
-        let settings = indicator.settings_in(Quarter::Q1);
-        self.kind.is_some_and(|kind| kind == settings.kind)
+        self.kind.is_some_and(|kind| indicator.settings.iter().all(|settings| settings.kind == kind))
             && self.polarity.is_none()
             && self.formula.is_none()
             && self.cap.is_none()
@@ -203,7 +202,7 @@ impl SetIndicator {
 }
 
 pub(crate) fn decide(state: &State, command: &SetIndicator) -> Result<Outcome, Rejection> {
-    let indicator = state.known_indicator(command.indicator)?;
+    let indicator = state.indicator_in_plan(command.indicator)?;
     let nothing = SetIndicator { indicator: command.indicator, ..SetIndicator::default() };
     if *command == nothing {
         return Err(Rejection::new(Code::NothingToChange).with("indicator", &indicator.code));
@@ -215,14 +214,32 @@ pub(crate) fn decide(state: &State, command: &SetIndicator) -> Result<Outcome, R
     }
     let plan = state.known_plan(indicator.year)?;
     // Confirming the proposed kind changes no figure, so it stays possible after the plan is established.
-    if plan.state == PlanState::Established && !command.is_only_confirming(indicator) {
-        return Err(Rejection::new(Code::PlanEstablished).with("year", plan.year).with("indicator", &indicator.code));
+    if command.is_only_confirming(indicator) {
+        return Ok(Outcome::Recorded(Effect::default()));
     }
-    Ok(Outcome::Recorded(Effect::default()))
+    if plan.state != PlanState::Draft {
+        return Err(Rejection::new(Code::PlanEstablished)
+            .with("year", plan.year)
+            .with("indicator", &indicator.code));
+    }
+    let settings = command.kind.is_some()
+        || command.polarity.is_some()
+        || command.formula.is_some()
+        || command.cap.is_some();
+    let touches = |quarter| settings || command.targets.iter().any(|(of, _)| *of == quarter);
+    let locked = Quarter::ALL.into_iter().find(|q| plan.quarters[q.index()].is_locked() && touches(*q));
+    match locked {
+        Some(quarter) => Err(Rejection::new(Code::CellLocked)
+            .with("indicator", &indicator.code)
+            .with("quarter", quarter.number())),
+        None => Ok(Outcome::Recorded(Effect::default())),
+    }
 }
 
 pub(crate) fn apply(state: &mut State, record: &Record, command: &SetIndicator) {
-    let Some(indicator) = command.indicator.and_then(|id| state.indicators.get_mut(id.index())) else { return };
+    let Some(indicator) = command.indicator.and_then(|id| state.indicators.get_mut(id.index())) else {
+        return;
+    };
     for settings in &mut indicator.settings {
         settings.kind = command.kind.unwrap_or(settings.kind);
         settings.polarity = command.polarity.unwrap_or(settings.polarity);
@@ -232,8 +249,12 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &SetIndicator) 
     indicator.confirmed |= command.kind.is_some();
     indicator.unit = command.unit.or(indicator.unit);
     for (quarter, target) in &command.targets {
-        let version =
-            TargetVersion { target: target.clone(), revision: None, position: record.position, time: record.time };
+        let version = TargetVersion {
+            target: target.clone(),
+            revision: None,
+            position: record.position,
+            time: record.time,
+        };
         indicator.targets[quarter.index()].versions.push(version);
     }
 }
@@ -244,10 +265,29 @@ impl State {
         self.indicators.get(id.index())
     }
 
+    /// An indicator that a plan shows: not one of a draft that was imported anew.
+    pub(crate) fn indicator_in_plan(&self, id: Option<IndicatorId>) -> Result<&Indicator, Rejection> {
+        let indicator = self.known_indicator(id)?;
+        match id.is_some_and(|id| self.is_in_plan(id)) {
+            true => Ok(indicator),
+            false => Err(Rejection::new(Code::UnknownIndicator).with("indicator", id.map_or(0, |id| id.0))),
+        }
+    }
+
+    fn is_in_plan(&self, id: IndicatorId) -> bool {
+        let plan = self.indicator(id).and_then(|indicator| self.plan(indicator.year));
+        // Ids are given in the plan's order, so the list is sorted.
+        plan.is_some_and(|plan| plan.indicators.binary_search(&id).is_ok())
+    }
+
+    /// True when entries of a quarter may count for it: it is in its plan and not retired by then.
+    pub(crate) fn takes_entries(&self, id: IndicatorId, quarter: Quarter) -> bool {
+        self.is_in_plan(id) && self.indicator(id).is_some_and(|indicator| !indicator.is_retired_in(quarter))
+    }
+
     pub(crate) fn known_indicator(&self, id: Option<IndicatorId>) -> Result<&Indicator, Rejection> {
-        id.and_then(|id| self.indicator(id)).ok_or_else(|| {
-            Rejection::new(Code::UnknownIndicator).with("indicator", id.map_or(0, |id| id.0))
-        })
+        id.and_then(|id| self.indicator(id))
+            .ok_or_else(|| Rejection::new(Code::UnknownIndicator).with("indicator", id.map_or(0, |id| id.0)))
     }
 }
 

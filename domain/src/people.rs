@@ -78,6 +78,15 @@ impl Assignment {
     pub fn holds_on(&self, day: Date) -> bool {
         self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
     }
+
+    /// True when there is a day on which both hold.
+    fn overlaps(&self, other: &Assignment) -> bool {
+        let until = [self.until, other.until].into_iter().flatten().min();
+        match (self.from.max(other.from), until) {
+            (Some(from), Some(until)) => from <= until,
+            _ => true,
+        }
+    }
 }
 
 /// One person: all their assignments, past ones included.
@@ -234,7 +243,11 @@ pub enum PeopleCommand {
     RevokeDevice(RevokeDevice),
 }
 
-pub(crate) fn decide(state: &State, envelope: &Envelope, command: &PeopleCommand) -> Result<Outcome, Rejection> {
+pub(crate) fn decide(
+    state: &State,
+    envelope: &Envelope,
+    command: &PeopleCommand,
+) -> Result<Outcome, Rejection> {
     use PeopleCommand as P;
     let people = &state.people;
     let host_only = matches!(command, P::FoundOffice(_) | P::EnrolDevice(_));
@@ -257,13 +270,19 @@ pub(crate) fn decide(state: &State, envelope: &Envelope, command: &PeopleCommand
         P::Assign(assign) => {
             known_person(assign.person)?;
             known_unit(assign.assignment.unit)?;
-            operator_stands_alone(people, assign)?;
+            operator_stands_alone(state, assign)?;
         }
         P::EndAssignments(end) => {
             known_person(end.person)?;
             known_unit(end.unit)?;
         }
-        P::EnrolDevice(enrol) => known_person(enrol.owner)?,
+        P::EnrolDevice(enrol) => {
+            known_person(enrol.owner)?;
+            // Its UUID is the namespace of entry ids: two incarnations must never share one.
+            if people.incarnations.iter().any(|known| known.uuid == enrol.incarnation) {
+                return Err(Rejection::new(Code::NothingToChange).with("incarnation", enrol.incarnation));
+            }
+        }
         P::RevokeDevice(revoke) => match people.device(revoke.device) {
             None => return Err(Rejection::new(Code::UnknownDevice).with("device", revoke.device)),
             Some(device) if device.revoked.is_some() => {
@@ -275,16 +294,20 @@ pub(crate) fn decide(state: &State, envelope: &Envelope, command: &PeopleCommand
     Ok(Outcome::Recorded(Effect::default()))
 }
 
-/// An operator has no other role beside it: no power over figures.
-fn operator_stands_alone(people: &People, assign: &Assign) -> Result<(), Rejection> {
-    let wanted = assign.assignment.role;
-    let clash = people.person(assign.person).into_iter().flat_map(|p| &p.assignments).find(|held| {
-        held.until.is_none() && held.role != wanted && (held.role == Role::Operator || wanted == Role::Operator)
+/// An operator has no other role beside it: no power over figures. A role given since ever looks back no further than
+/// today, so that a former operator can be given another.
+fn operator_stands_alone(state: &State, assign: &Assign) -> Result<(), Rejection> {
+    let mut wanted = assign.assignment.clone();
+    wanted.from = wanted.from.or(Some(state.day(state.time)));
+    let clash = state.people.person(assign.person).into_iter().flat_map(|p| &p.assignments).find(|held| {
+        held.role != wanted.role
+            && (held.role == Role::Operator || wanted.role == Role::Operator)
+            && held.overlaps(&wanted)
     });
     match clash {
-        Some(held) => {
-            Err(Rejection::new(Code::RoleMayNot).with("role", wanted.name()).with("beside", held.role.name()))
-        }
+        Some(held) => Err(Rejection::new(Code::RoleMayNot)
+            .with("role", wanted.role.name())
+            .with("beside", held.role.name())),
         None => Ok(()),
     }
 }
@@ -302,8 +325,11 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand)
         }
         PeopleCommand::EndAssignments(end) => {
             if let Some(person) = people.persons.get_mut(end.person.index()) {
-                let ended = person.assignments.iter_mut().filter(|a| end.unit.is_none() || a.unit == end.unit);
-                ended.for_each(|a| a.until = Some(a.until.map_or(end.last_day, |until| until.min(end.last_day))));
+                let ended =
+                    person.assignments.iter_mut().filter(|a| end.unit.is_none() || a.unit == end.unit);
+                ended.for_each(|a| {
+                    a.until = Some(a.until.map_or(end.last_day, |until| until.min(end.last_day)))
+                });
             }
         }
         PeopleCommand::EnrolDevice(enrol) => {

@@ -1,6 +1,8 @@
 //! A year's plan: its import as one run of records, and its establishment.
 
 use crate::command::{Effect, Envelope, Outcome, Record};
+use crate::entry::EntryCommand;
+use crate::held::Held;
 use crate::ids::{IndicatorId, PersonId, Position, UnitId};
 use crate::indicator::{Indicator, Level, Settings, TargetCell, TargetVersion};
 use crate::people::Unit;
@@ -122,7 +124,11 @@ pub struct Staging {
     pub position: Position,
 }
 
-pub(crate) fn decide(state: &State, envelope: &Envelope, command: &PlanCommand) -> Result<Outcome, Rejection> {
+pub(crate) fn decide(
+    state: &State,
+    envelope: &Envelope,
+    command: &PlanCommand,
+) -> Result<Outcome, Rejection> {
     match command {
         PlanCommand::StartImport(start) => importable(state, start.year)?,
         PlanCommand::ImportObjective(_) | PlanCommand::ImportIndicator(_) => {
@@ -135,7 +141,9 @@ pub(crate) fn decide(state: &State, envelope: &Envelope, command: &PlanCommand) 
         PlanCommand::EstablishPlan(establish) => {
             let plan = state.known_plan(establish.year)?;
             if plan.state != PlanState::Draft {
-                return Err(Rejection::new(Code::PlanNotDraft).with("year", plan.year).with("state", plan.state.name()));
+                return Err(Rejection::new(Code::PlanNotDraft)
+                    .with("year", plan.year)
+                    .with("state", plan.state.name()));
             }
             if establish.basis.trim().is_empty() {
                 return Err(Rejection::new(Code::LegalBasisMissing).with("year", plan.year));
@@ -156,14 +164,28 @@ pub(crate) fn decide(state: &State, envelope: &Envelope, command: &PlanCommand) 
     Ok(Outcome::Recorded(Effect::default()))
 }
 
+/// Years that a plan may be for: their dates, due dates and what comes after are all calendar days.
+pub const PLAN_YEARS: std::ops::RangeInclusive<i16> = 1945..=2999;
+
 /// A plan may be imported while there is none for the year, or again while it is draft and nothing was recorded on it.
 fn importable(state: &State, year: i16) -> Result<(), Rejection> {
+    if !PLAN_YEARS.contains(&year) {
+        return Err(Rejection::new(Code::ImportInvalid).with("year", year));
+    }
     let Some(plan) = state.plan(year) else { return Ok(()) };
     if plan.state != PlanState::Draft {
-        return Err(Rejection::new(Code::PlanEstablished).with("year", year).with("state", plan.state.name()));
+        return Err(Rejection::new(Code::PlanEstablished)
+            .with("year", year)
+            .with("state", plan.state.name()));
     }
-    let has_work = plan.indicators.iter().filter_map(|id| state.indicator(*id)).any(|i| !i.entries.is_empty())
-        || state.held.values().any(|held| held.is_waiting());
+    let about_plan = |held: &Held| match &held.command {
+        EntryCommand::Add(add) => plan.indicators.contains(&add.indicator),
+        _ => false,
+    };
+    let has_work =
+        plan.indicators.iter().filter_map(|id| state.indicator(*id)).any(|i| !i.entries.is_empty())
+            || state.held.values().any(|held| held.is_waiting() && about_plan(held))
+            || plan.quarters.iter().any(|quarter| *quarter != QuarterState::Open);
     match has_work {
         true => Err(Rejection::new(Code::PlanExists).with("year", year)),
         false => Ok(()),
@@ -171,7 +193,10 @@ fn importable(state: &State, year: i16) -> Result<(), Rejection> {
 }
 
 fn staged<'a>(state: &'a State, envelope: &Envelope) -> Result<&'a Staging, Rejection> {
-    state.staging.get(&envelope.origin).ok_or_else(|| Rejection::new(Code::ImportIncomplete).with("staged", 0))
+    state
+        .staging
+        .get(&envelope.origin)
+        .ok_or_else(|| Rejection::new(Code::ImportIncomplete).with("staged", 0))
 }
 
 fn complete(staging: &Staging, finish: &FinishImport) -> Result<(), Rejection> {
@@ -197,7 +222,9 @@ fn complete(staging: &Staging, finish: &FinishImport) -> Result<(), Rejection> {
             Level::Activity | Level::SubActivity => above.1 == Some(*objective),
         };
         if !fits || row.measure.is_empty() {
-            return Err(Rejection::new(Code::ImportInvalid).with("number", number + 1).with("level", row.level));
+            return Err(Rejection::new(Code::ImportInvalid)
+                .with("number", number + 1)
+                .with("level", row.level));
         }
     }
     Ok(())

@@ -87,7 +87,9 @@ pub(crate) fn decide(
             return Err(about(Code::SelfApproval));
         }
         (QuarterCommand::Approve(_) | QuarterCommand::Reject(_), QuarterState::LockRequested { .. }) => {}
-        (QuarterCommand::Approve(_) | QuarterCommand::Reject(_), _) => return Err(about(Code::LockNotRequested)),
+        (QuarterCommand::Approve(_) | QuarterCommand::Reject(_), _) => {
+            return Err(about(Code::LockNotRequested));
+        }
     }
     Ok(Outcome::Recorded(Effect::default()))
 }
@@ -121,7 +123,8 @@ pub fn due_date(quarter: PlanQuarter) -> Date {
 }
 
 fn is_working_day(day: Date) -> bool {
-    day.is_weekday() && !FIXED_HOLIDAYS.iter().any(|(month, of)| Date::new(day.year(), *month, *of) == Some(day))
+    day.is_weekday()
+        && !FIXED_HOLIDAYS.iter().any(|(month, of)| Date::new(day.year(), *month, *of) == Some(day))
 }
 
 /// True when something recorded now for the quarter comes after its due date.

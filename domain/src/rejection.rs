@@ -121,7 +121,11 @@ impl Code {
 
     /// The stable name.
     pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(code, _)| *code == self).map(|(_, name)| *name).expect("BUG: every code has a name")
+        NAMES
+            .iter()
+            .find(|(code, _)| *code == self)
+            .map(|(_, name)| *name)
+            .expect("BUG: every code has a name")
     }
 
     /// The cause of a name; [`Code::Newer`] for one that this release does not know.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::command::{Effect, Envelope, Outcome, Record};
 use crate::ids::{IndicatorId, PersonId, Position, RevisionId, UnitId};
-use crate::indicator::{Indicator, LowerFormula, Polarity, TargetVersion};
+use crate::indicator::{Indicator, LowerFormula, Polarity, Settings, TargetVersion};
 use crate::plan::PlanState;
 use crate::proposal::Kind;
 use crate::quantity::Target;
@@ -82,14 +82,15 @@ impl Change {
         }
     }
 
-    /// True when the value it replaces still holds.
+    /// True when the value it replaces still holds, in every quarter where it would be replaced.
     fn base_holds(&self, indicator: &Indicator, effective: Quarter) -> bool {
-        let settings = indicator.settings_in(effective);
+        let all =
+            |holds: &dyn Fn(&Settings) -> bool| indicator.settings[effective.index()..].iter().all(holds);
         match self {
             Change::Target { quarter, old, .. } => indicator.target(*quarter) == old,
-            Change::Kind { old, .. } => settings.kind == *old,
-            Change::Polarity { old, .. } => settings.polarity == *old,
-            Change::Formula { old, .. } => settings.formula == *old,
+            Change::Kind { old, .. } => all(&|settings| settings.kind == *old),
+            Change::Polarity { old, .. } => all(&|settings| settings.polarity == *old),
+            Change::Formula { old, .. } => all(&|settings| settings.formula == *old),
             Change::Rename { old, .. } => indicator.measure == *old,
             Change::Reassign { old, .. } => indicator.unit == *old,
             Change::Retire { .. } => indicator.retired.is_none(),
@@ -101,7 +102,10 @@ impl Change {
         match self {
             Change::Target { quarter, .. } => vec![*quarter],
             Change::Rename { .. } | Change::Reassign { .. } => Vec::new(),
-            Change::Kind { .. } | Change::Polarity { .. } | Change::Formula { .. } | Change::Retire { .. } => {
+            Change::Kind { .. }
+            | Change::Polarity { .. }
+            | Change::Formula { .. }
+            | Change::Retire { .. } => {
                 Quarter::ALL.into_iter().filter(|quarter| *quarter >= effective).collect()
             }
         }
@@ -238,7 +242,7 @@ fn draft_admissible(state: &State, draft: &DraftRevision) -> Result<(), Rejectio
 }
 
 fn change_admissible(state: &State, draft: &DraftRevision, change: &Change) -> Result<(), Rejection> {
-    let indicator = state.known_indicator(Some(change.indicator()))?;
+    let indicator = state.indicator_in_plan(Some(change.indicator()))?;
     let about = |code| {
         Rejection::new(code)
             .with("revision", &draft.number)
@@ -270,7 +274,8 @@ fn cells_open(state: &State, revision: &Revision) -> Result<(), Rejection> {
     let year = revision.draft.year;
     for change in &revision.changes {
         let touched = change.touches(revision.draft.effective);
-        let locked = touched.into_iter().find(|quarter| state.is_locked(PlanQuarter { year, quarter: *quarter }));
+        let locked =
+            touched.into_iter().find(|quarter| state.is_locked(PlanQuarter { year, quarter: *quarter }));
         if let Some(quarter) = locked {
             return Err(Rejection::new(Code::CellLocked)
                 .with("revision", &revision.draft.number)
@@ -361,12 +366,14 @@ fn take_effect(state: &mut State, record: &Record, id: RevisionId, effective: Qu
     let Some(indicator) = state.indicators.get_mut(change.indicator().index()) else { return };
     let from_effective = effective.index()..;
     match change {
-        Change::Target { quarter, new, .. } => indicator.targets[quarter.index()].versions.push(TargetVersion {
-            target: new.clone(),
-            revision: Some(id),
-            position: record.position,
-            time: record.time,
-        }),
+        Change::Target { quarter, new, .. } => {
+            indicator.targets[quarter.index()].versions.push(TargetVersion {
+                target: new.clone(),
+                revision: Some(id),
+                position: record.position,
+                time: record.time,
+            })
+        }
         Change::Kind { new, .. } => {
             indicator.settings[from_effective].iter_mut().for_each(|settings| settings.kind = *new);
             indicator.confirmed = true;
@@ -390,9 +397,8 @@ impl State {
     }
 
     fn known_revision(&self, id: Option<RevisionId>) -> Result<&Revision, Rejection> {
-        id.and_then(|id| self.revision(id)).ok_or_else(|| {
-            Rejection::new(Code::UnknownRevision).with("revision", id.map_or(0, |id| id.0))
-        })
+        id.and_then(|id| self.revision(id))
+            .ok_or_else(|| Rejection::new(Code::UnknownRevision).with("revision", id.map_or(0, |id| id.0)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The state of one office: what its log says when it is folded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::Entries;
 use crate::held::Held;
@@ -29,6 +29,8 @@ pub struct State {
     pub held: BTreeMap<CommandKey, Held>,
     /// Imports that have begun and are not yet visible, by the device that brings them.
     pub staging: BTreeMap<Origin, Staging>,
+    /// (entry, held command) of the waiting held work whose entry is not yet known.
+    pub(crate) awaited: BTreeSet<(CommandKey, CommandKey)>,
 }
 
 impl State {

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::entry::Reading;
+use crate::quantity::Quantity;
 use crate::time::{Date, Quarter};
 
 /// What has been recorded in one quarter.
@@ -63,20 +64,28 @@ impl Tally {
 impl QuarterTally {
     pub(crate) fn add(&mut self, slot: u32, on: Date, reading: &Reading) {
         self.count += 1;
-        self.shift(reading, Decimal::saturating_add);
+        self.shift(reading, plus);
         self.ratio_count += u32::from(matches!(reading, Reading::Ratio { .. }));
         if self.latest.as_ref().is_none_or(|latest| (latest.on, latest.slot) < (on, slot)) {
             self.latest = Some(Latest { on, slot, reading: reading.clone() });
         }
     }
 
-    /// Takes a counted reading out again. Answers whether the latest reading must be looked up anew.
-    #[must_use = "when true, set `latest` from the entries that still count"]
+    /// Takes a counted reading out again. Answers whether the quarter must be counted anew: the latest reading went,
+    /// or perhaps the one that gave a sum its decimals.
+    #[must_use = "when true, count the quarter anew from the entries that still count"]
     pub(crate) fn remove(&mut self, slot: u32, reading: &Reading) -> bool {
+        let gave_decimals = match reading {
+            Reading::Quantity(quantity) => gives_decimals(self.sum, *quantity),
+            Reading::Ratio { numerator, denominator } => {
+                gives_decimals(self.numerator, *numerator) || gives_decimals(self.denominator, *denominator)
+            }
+            Reading::Text(_) => false,
+        };
         self.count = self.count.saturating_sub(1);
-        self.shift(reading, Decimal::saturating_sub);
+        self.shift(reading, |sum, part| plus(sum, -part));
         self.ratio_count -= u32::from(matches!(reading, Reading::Ratio { .. })).min(self.ratio_count);
-        self.latest.as_ref().is_some_and(|latest| latest.slot == slot)
+        gave_decimals || self.latest.as_ref().is_some_and(|latest| latest.slot == slot)
     }
 
     fn shift(&mut self, reading: &Reading, by: impl Fn(Decimal, Decimal) -> Decimal) {
@@ -89,4 +98,20 @@ impl QuarterTally {
             Reading::Text(_) => {}
         }
     }
+}
+
+/// A sum is printed with the decimals of its most exact part, in whatever order the parts came.
+pub(crate) fn plus(sum: Decimal, part: Decimal) -> Decimal {
+    let mut total = sum.saturating_add(part);
+    // `Decimal` knows a zero below zero; nobody else does.
+    if total.is_zero() {
+        total.set_sign_positive(true);
+    }
+    total.rescale(sum.scale().max(part.scale()));
+    total
+}
+
+fn gives_decimals(sum: Decimal, part: Quantity) -> bool {
+    let scale = part.as_decimal().scale();
+    scale > 0 && scale == sum.scale()
 }

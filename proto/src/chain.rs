@@ -23,11 +23,18 @@ pub fn link(previous: &ChainHash, command_leaf: &[u8]) -> ChainHash {
 
 /// What a push signs: this office, this incarnation, this many commands, this chain.
 fn push_message(office: Uuid, incarnation: Uuid, sequence: u32, chain: &ChainHash) -> Vec<u8> {
-    [b"renaksi push v1".as_slice(), office.as_bytes(), incarnation.as_bytes(), &sequence.to_be_bytes(), chain].concat()
+    [b"renaksi push v1".as_slice(), office.as_bytes(), incarnation.as_bytes(), &sequence.to_be_bytes(), chain]
+        .concat()
 }
 
 /// Signs the chain head of a push.
-pub fn sign_push(key: &SigningKey, office: Uuid, incarnation: Uuid, sequence: u32, chain: &ChainHash) -> Vec<u8> {
+pub fn sign_push(
+    key: &SigningKey,
+    office: Uuid,
+    incarnation: Uuid,
+    sequence: u32,
+    chain: &ChainHash,
+) -> Vec<u8> {
     key.sign(&push_message(office, incarnation, sequence, chain)).to_bytes().to_vec()
 }
 
@@ -64,7 +71,13 @@ fn session_message(office: Uuid, authority: &[u8; 32], device: u32, nonce: &[u8;
 }
 
 /// Signs the first call of a session.
-pub fn sign_session(key: &SigningKey, office: Uuid, authority: &[u8; 32], device: u32, nonce: &[u8; 16]) -> Vec<u8> {
+pub fn sign_session(
+    key: &SigningKey,
+    office: Uuid,
+    authority: &[u8; 32],
+    device: u32,
+    nonce: &[u8; 16],
+) -> Vec<u8> {
     key.sign(&session_message(office, authority, device, nonce)).to_bytes().to_vec()
 }
 

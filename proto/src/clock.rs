@@ -22,7 +22,9 @@ pub enum Clock {
 
 /// The played clock's text is not a time.
 #[derive(Debug, thiserror::Error)]
-#[error("{CLOCK_VARIABLE}={value} is not a time; write 2024-07-10T02:00:00Z, or @FILE with such a time in the file")]
+#[error(
+    "{CLOCK_VARIABLE}={value} is not a time; write 2024-07-10T02:00:00Z, or @FILE with such a time in the file"
+)]
 pub struct ClockError {
     value: String,
 }
@@ -75,7 +77,10 @@ mod tests {
 
     #[test]
     fn a_played_clock_is_a_time_or_a_file() {
-        assert_eq!(Clock::played("2024-07-10T09:00:00+07:00").unwrap().now().rfc3339(), "2024-07-10T02:00:00Z");
+        assert_eq!(
+            Clock::played("2024-07-10T09:00:00+07:00").unwrap().now().rfc3339(),
+            "2024-07-10T02:00:00Z"
+        );
         assert!(Clock::played("yesterday").is_err());
         assert!(Clock::played("@/nowhere").is_err());
     }

@@ -10,7 +10,7 @@ use crate::convert::{DecodeError, decode_record};
 use crate::log;
 
 /// A state with the chain heads of its incarnations. Memory grows with devices and live entries, not with records.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fold {
     /// What the log says.
     pub state: State,

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod clock;
 pub mod convert;
 pub mod fold;
+pub mod snapshot;
 
 mod generated {
     #![allow(missing_debug_implementations, clippy::large_enum_variant)]

@@ -17,7 +17,11 @@ pub(super) fn quantity_to(quantity: Quantity) -> log::Quantity {
 
 pub(super) fn quantity_from(stored: &log::Quantity) -> Result<Quantity, DecodeError> {
     let scale = u8::try_from(stored.scale).ok();
-    field(scale.and_then(|scale| Quantity::from_parts(stored.mantissa, scale).ok()), "Quantity", "mantissa and scale")
+    field(
+        scale.and_then(|scale| Quantity::from_parts(stored.mantissa, scale).ok()),
+        "Quantity",
+        "mantissa and scale",
+    )
 }
 
 pub(super) fn reading_to(reading: &Reading) -> log::Reading {
@@ -187,7 +191,9 @@ pub(super) fn level_from(stored: i32) -> Result<Level, DecodeError> {
         Ok(log::Level::Program) => Level::Program,
         Ok(log::Level::Activity) => Level::Activity,
         Ok(log::Level::SubActivity) => Level::SubActivity,
-        Ok(log::Level::Unspecified) => return Err(DecodeError::Field { message: "ImportIndicator", field: "level" }),
+        Ok(log::Level::Unspecified) => {
+            return Err(DecodeError::Field { message: "ImportIndicator", field: "level" });
+        }
         Err(_) => return Err(DecodeError::Newer),
     })
 }
@@ -231,7 +237,9 @@ pub(super) fn entry_state_from(stored: i32) -> Result<EntryState, DecodeError> {
         Ok(log::EntryState::Verified) => EntryState::Verified,
         Ok(log::EntryState::Returned) => EntryState::Returned,
         Ok(log::EntryState::Voided) => EntryState::Voided,
-        Ok(log::EntryState::Unspecified) => return Err(DecodeError::Field { message: "Counted", field: "state" }),
+        Ok(log::EntryState::Unspecified) => {
+            return Err(DecodeError::Field { message: "Counted", field: "state" });
+        }
         Err(_) => return Err(DecodeError::Newer),
     })
 }

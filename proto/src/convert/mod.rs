@@ -28,6 +28,10 @@ pub enum DecodeError {
     Newer,
 }
 
-pub(crate) fn field<T>(value: Option<T>, message: &'static str, field: &'static str) -> Result<T, DecodeError> {
+pub(crate) fn field<T>(
+    value: Option<T>,
+    message: &'static str,
+    field: &'static str,
+) -> Result<T, DecodeError> {
     value.ok_or(DecodeError::Field { message, field })
 }

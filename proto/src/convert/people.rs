@@ -1,7 +1,8 @@
 use renaksi_domain::command::Command;
 use renaksi_domain::ids::{DeviceId, PersonId, UnitId};
 use renaksi_domain::people::{
-    AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, FoundOffice, PeopleCommand, RevokeDevice,
+    AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, FoundOffice, PeopleCommand,
+    RevokeDevice,
 };
 use renaksi_domain::time::Zone;
 use uuid::Uuid;
@@ -40,7 +41,9 @@ pub(super) fn to(command: &PeopleCommand) -> Body {
             key: enrol.key.to_vec(),
             incarnation: enrol.incarnation.as_bytes().to_vec(),
         }),
-        PeopleCommand::RevokeDevice(revoke) => Body::RevokeDevice(log::RevokeDevice { device: revoke.device.0 }),
+        PeopleCommand::RevokeDevice(revoke) => {
+            Body::RevokeDevice(log::RevokeDevice { device: revoke.device.0 })
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use renaksi_domain::quantity::Target;
 use renaksi_domain::quarter::{PlanQuarter, QuarterCommand};
 
 use super::common::{
-    formula_from, formula_to, kind_from, kind_to, level_from, level_to, polarity_from, polarity_to, quantity_from,
-    quantity_to, quarter_from, target_from, target_to, year_from,
+    formula_from, formula_to, kind_from, kind_to, level_from, level_to, polarity_from, polarity_to,
+    quantity_from, quantity_to, quarter_from, target_from, target_to, year_from,
 };
 use super::people::unit;
 use super::{DecodeError, field};
@@ -110,7 +110,8 @@ pub(super) fn set_indicator_to(set: &SetIndicator) -> Body {
 }
 
 pub(super) fn set_indicator(stored: log::SetIndicator) -> Result<Command, DecodeError> {
-    let targets = stored.targets.into_iter().map(|cell| Ok((quarter_from(cell.quarter)?, target_from(cell.target)?)));
+    let targets =
+        stored.targets.into_iter().map(|cell| Ok((quarter_from(cell.quarter)?, target_from(cell.target)?)));
     Ok(Command::Indicator(SetIndicator {
         indicator: (stored.indicator != 0).then_some(IndicatorId(stored.indicator)),
         kind: kind_from(stored.kind)?,

@@ -136,7 +136,12 @@ pub fn unreadable(origin: Origin, sequence: u32, author: PersonId) -> Envelope {
 }
 
 /// The final bytes of a record. `command` are exactly the bytes its author chained and signed.
-pub fn encode_record(record: &Record, command: &[u8], signature: Option<&[u8]>, skew_ms: Option<i64>) -> Vec<u8> {
+pub fn encode_record(
+    record: &Record,
+    command: &[u8],
+    signature: Option<&[u8]>,
+    skew_ms: Option<i64>,
+) -> Vec<u8> {
     use log::record::Outcome as Stored;
     let outcome = match &record.outcome {
         Outcome::Recorded(effect) => Stored::Recorded(entry::effect_to(effect)),

@@ -3,8 +3,8 @@ use renaksi_domain::ids::{IndicatorId, RevisionId, UnitId};
 use renaksi_domain::revision::{Change, DraftRevision, LegalBasis, RevisionCommand};
 
 use super::common::{
-    date_from, formula_from, formula_to, kind_from, kind_to, polarity_from, polarity_to, quarter_from, target_from,
-    target_to, year_from,
+    date_from, formula_from, formula_to, kind_from, kind_to, polarity_from, polarity_to, quarter_from,
+    target_from, target_to, year_from,
 };
 use super::people::unit;
 use super::{DecodeError, field};
@@ -45,9 +45,10 @@ fn change_to(change: &Change) -> Stored {
         Change::Kind { old, new, .. } => {
             Stored::Kind(log::KindChange { old: kind_to(*old).into(), new: kind_to(*new).into() })
         }
-        Change::Polarity { old, new, .. } => {
-            Stored::Polarity(log::PolarityChange { old: polarity_to(*old).into(), new: polarity_to(*new).into() })
-        }
+        Change::Polarity { old, new, .. } => Stored::Polarity(log::PolarityChange {
+            old: polarity_to(*old).into(),
+            new: polarity_to(*new).into(),
+        }),
         Change::Formula { old, new, .. } => {
             Stored::Formula(log::FormulaChange { old: formula_to(*old).into(), new: formula_to(*new).into() })
         }
@@ -101,7 +102,9 @@ pub(super) fn add_change(stored: log::AddChange) -> Result<Command, DecodeError>
             old: formula_from(change.old)?.ok_or_else(part("old formula"))?,
             new: formula_from(change.new)?.ok_or_else(part("new formula"))?,
         },
-        Stored::Rename(change) => Change::Rename { indicator, old: change.old.into(), new: change.new.into() },
+        Stored::Rename(change) => {
+            Change::Rename { indicator, old: change.old.into(), new: change.new.into() }
+        }
         Stored::Reassign(change) => Change::Reassign {
             indicator,
             old: unit(change.old),
@@ -112,6 +115,9 @@ pub(super) fn add_change(stored: log::AddChange) -> Result<Command, DecodeError>
     Ok(Command::Revision(RevisionCommand::AddChange(RevisionId(stored.revision), change)))
 }
 
-pub(super) fn step(id: u32, make: impl FnOnce(RevisionId) -> RevisionCommand) -> Result<Command, DecodeError> {
+pub(super) fn step(
+    id: u32,
+    make: impl FnOnce(RevisionId) -> RevisionCommand,
+) -> Result<Command, DecodeError> {
     Ok(Command::Revision(make(RevisionId(id))))
 }

@@ -1,0 +1,196 @@
+use renaksi_domain::figures::Period::{Quarter as Q, ToDate, Year};
+use renaksi_domain::figures::PeriodTarget;
+use renaksi_domain::time::Quarter::{Q1, Q2, Q3, Q4};
+
+use crate::office::{Office, id};
+
+const NOTHING: &str = "not reported | not reported";
+
+#[test]
+fn a_running_total_is_156_and_not_390() {
+    let office = Office::established();
+    assert_eq!(office.line("koperasi", Year).target.label(), "156");
+    assert_eq!(office.line("koperasi", ToDate(Q2)).target.label(), "78");
+}
+
+#[test]
+fn civil_servants_are_112_until_the_kind_is_latest_and_then_28() {
+    let mut office = Office::draft();
+    assert_eq!(office.line("asn", Year).target.label(), "112");
+    office.does("admin set asn kind latest");
+    assert_eq!(office.line("asn", Year).target.label(), "28");
+    office.at("2024-05-14 08:00");
+    office.does("ayu add asn 27 2024-02-14");
+    office.does("ayu add asn 28 2024-05-14");
+    office.expect("asn", Year, "28 | 28 | not reported | 100.00 | NOT_REPORTED");
+}
+
+#[test]
+fn r11_a_ratio_is_of_sums_and_never_a_mean_of_percentages() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00");
+    office.does("citra add aktif 3000/6000 2024-05-13");
+    office.does("citra add aktif 1600/2000 2024-05-14");
+    office.expect("aktif", Q(Q2), "60 | 57.50 | not reported | 95.83 | NOT_REPORTED");
+    office.expect("aktif", Year, "60 | 57.50 | not reported | 95.83 | NOT_REPORTED");
+    assert!(!office.line("aktif", Q(Q2)).not_aggregable);
+    // One without its parts beside them: only the parts count, and the reader is told.
+    office.does("citra add aktif 70 2024-05-14");
+    office.expect("aktif", Q(Q2), "60 | 57.50 | not reported | 95.83 | NOT_REPORTED");
+    assert!(office.line("aktif", Q(Q2)).not_aggregable);
+}
+
+#[test]
+fn r11_percentages_without_parts_cannot_be_combined() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00");
+    office.does("citra add aktif 50 2024-05-13");
+    assert!(!office.line("aktif", Q(Q2)).not_aggregable);
+    office.does("kabidkop add aktif 80 2024-05-14");
+    office.expect("aktif", Q(Q2), "60 | 80 | not reported | 133.33 | NOT_REPORTED");
+    assert!(office.line("aktif", Q(Q2)).not_aggregable);
+}
+
+#[test]
+fn a_ratio_of_nothing_has_no_figure() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00").does("citra add aktif 0/0 2024-05-13");
+    office.expect("aktif", Q(Q2), "60 | denominator 0 | not reported | DENOMINATOR_ZERO | NOT_REPORTED");
+}
+
+#[test]
+fn r9_lower_is_better_and_nothing_happened() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00").does("citra add aduan 0 2024-05-13");
+    office.does("kabidkop verify citra/1");
+    office.expect("aduan", Q(Q2), "5 | 0 | 0 | 200.00 | 200.00");
+    assert_eq!(office.line("aduan", Q(Q2)).rating().unwrap().name, "Sangat Tinggi");
+}
+
+#[test]
+fn r8_not_planned_missing_and_zero_each_have_their_own_reason() {
+    let mut office = Office::established();
+    office.at("2024-12-14 08:00");
+    let check = |office: &Office, realised: &str| {
+        for (quarter, target, cause) in [
+            (Q1, "not planned", "TARGET_NOT_PLANNED"),
+            (Q2, "missing", "TARGET_MISSING"),
+            (Q3, "0", "TARGET_ZERO"),
+        ] {
+            office.expect(
+                "laporan",
+                Q(quarter),
+                &format!("{target} | {realised} | not reported | {cause} | {cause}"),
+            );
+        }
+    };
+    check(&office, "not reported");
+    office.expect("laporan", Q(Q4), &format!("15 | {NOTHING} | NOT_REPORTED | NOT_REPORTED"));
+    for (day, _) in [("2024-01-14", ()), ("2024-04-14", ()), ("2024-07-14", ()), ("2024-12-14", ())] {
+        office.does(&format!("ayu add laporan 0 {day}"));
+    }
+    check(&office, "0");
+    office.expect("laporan", Q(Q4), "15 | 0 | not reported | 0.00 | NOT_REPORTED");
+}
+
+#[test]
+fn a_missing_cell_makes_the_target_to_date_missing_and_shows_the_part() {
+    let office = Office::established();
+    office.expect(
+        "laporan",
+        ToDate(Q1),
+        &format!("not planned | {NOTHING} | TARGET_NOT_PLANNED | TARGET_NOT_PLANNED"),
+    );
+    office.expect("laporan", Year, &format!("missing | {NOTHING} | TARGET_MISSING | TARGET_MISSING"));
+    match office.line("laporan", Year).target {
+        PeriodTarget::Missing(Some(part)) => assert_eq!(part.plain(), "15"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(office.line("laporan", ToDate(Q2)).target, PeriodTarget::Missing(None));
+}
+
+#[test]
+fn a_year_with_nothing_planned_is_not_planned() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00").does("citra add rapat 2 2024-05-14");
+    office.expect("rapat", Year, "not planned | 2 | not reported | TARGET_NOT_PLANNED | TARGET_NOT_PLANNED");
+}
+
+#[test]
+fn realisation_in_a_quarter_with_nothing_planned_counts_toward_the_year() {
+    let mut office = Office::draft();
+    office.does("admin set laporan target 2=- target 3=-");
+    office.at("2024-03-14 08:00").does("ayu add laporan 6 2024-03-14");
+    office.at("2024-12-14 08:00").does("ayu add laporan 6 2024-12-14");
+    office.expect(
+        "laporan",
+        Q(Q1),
+        "not planned | 6 | not reported | TARGET_NOT_PLANNED | TARGET_NOT_PLANNED",
+    );
+    office.expect("laporan", Year, "15 | 12 | not reported | 80.00 | NOT_REPORTED");
+}
+
+#[test]
+fn a_text_target_takes_a_text_and_has_no_percentage() {
+    let mut office = Office::established();
+    office.at("2024-12-14 08:00").does("citra add opini \"WTP\" 2024-12-14");
+    office.does("kabidkop verify citra/1");
+    office.expect("opini", Q(Q4), "WTP | WTP | WTP | TARGET_IS_TEXT | TARGET_IS_TEXT");
+    office.expect("opini", Year, "WTP | WTP | WTP | TARGET_IS_TEXT | TARGET_IS_TEXT");
+    assert!(office.line("opini", Year).rating().is_none());
+}
+
+#[test]
+fn a_text_of_a_running_total_is_shown_as_text() {
+    let mut office = Office::draft();
+    office.does("admin set opini kind cumulative");
+    office.at("2024-12-14 08:00").does("citra add opini \"WTP\" 2024-12-14");
+    office.expect("opini", Year, "WTP | WTP | not reported | TARGET_IS_TEXT | TARGET_IS_TEXT");
+}
+
+#[test]
+fn bands_are_half_open_and_use_the_exact_value() {
+    let mut office = Office::draft();
+    office.does("admin set uttp target 1=200");
+    office.at("2024-03-14 08:00");
+    office.does("ayu add uttp 180 2024-03-14");
+    office.does("kabid verify ayu/1");
+    assert_eq!(office.line("uttp", Q(Q1)).rating().unwrap().name, "Tinggi");
+    office.does("ayu add uttp 1 2024-03-14");
+    office.does("kabid verify ayu/2");
+    office.expect("uttp", Q(Q1), "200 | 181 | 181 | 90.50 | 90.50");
+    assert_eq!(office.line("uttp", Q(Q1)).rating().unwrap().name, "Sangat Tinggi");
+    office.does("ayu amend ayu/2 0,001 2024-03-14");
+    office.does("kabid verify ayu/2");
+    office.expect("uttp", Q(Q1), "200 | 180.001 | 180.001 | 90.00 | 90.00");
+    assert_eq!(office.line("uttp", Q(Q1)).rating().unwrap().name, "Sangat Tinggi");
+}
+
+#[test]
+fn a_cap_is_the_indicators_own() {
+    let mut office = Office::draft();
+    office.does("admin set uttp cap 120");
+    office.at("2024-03-14 08:00").does("ayu add uttp 700 2024-03-14");
+    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 120.00 | NOT_REPORTED");
+    office.does("admin set uttp cap -5");
+    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 0.00 | NOT_REPORTED");
+}
+
+#[test]
+fn figures_use_the_kind_of_the_quarter_asked_about() {
+    let mut office = Office::established();
+    office.at("2024-07-09 08:00");
+    office.does("ayu add asn 20 2024-02-01");
+    office.does("ayu add asn 8 2024-03-01");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 kind asn sum latest");
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    office.does("ayu add asn 27 2024-07-08");
+    office.does("ayu add asn 28 2024-07-09");
+    office.expect("asn", Q(Q1), "28 | 28 | not reported | 100.00 | NOT_REPORTED");
+    office.expect("asn", ToDate(Q2), "56 | 28 | not reported | 50.00 | NOT_REPORTED");
+    office.expect("asn", Q(Q3), "28 | 28 | not reported | 100.00 | NOT_REPORTED");
+    office.expect("asn", Year, "28 | 28 | not reported | 100.00 | NOT_REPORTED");
+    assert_eq!(office.state.indicator(id("asn")).unwrap().settings_in(Q2).kind.name(), "sum");
+}

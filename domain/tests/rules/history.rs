@@ -1,0 +1,125 @@
+//! Random histories: small numbers that become plausible commands against whatever the office is by then.
+
+use proptest::prelude::*;
+use renaksi_domain::quarter::QuarterState;
+use renaksi_domain::revision::RevisionState;
+use renaksi_domain::state::State;
+use renaksi_domain::time::Date;
+
+use crate::office::{Office, PLAN, key};
+
+/// One step: who, what, and four numbers to make it from.
+pub type Step = (u8, u8, u8, u8, u8, u8);
+
+/// Up to `most` steps.
+pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(any::<Step>(), 0..most)
+}
+
+/// Plays the steps on the established office from 10 January on; commands may be recorded, held or refused.
+pub fn play(steps: &[Step]) -> Office {
+    let mut office = Office::established();
+    office.at("2024-01-10 08:00");
+    for step in steps {
+        // Up to about ten days a step, so that a history of sixty meets every quarter.
+        office.now = office.now.plus_micros(i64::from(step.5) * 3_600_000_000);
+        let words = words(&office.state, *step, office.state.day(office.now));
+        office.ask(&words);
+    }
+    office
+}
+
+fn pick<'a>(of: &[&'a str], number: u8) -> &'a str {
+    of[usize::from(number) % of.len()]
+}
+
+fn words(state: &State, (who, what, a, b, c, d): Step, today: Date) -> String {
+    let first_day = Date::new(2024, 1, 1).unwrap();
+    let officer = pick(&["ayu", "ayu", "ayu2", "budi", "citra", "kabid", "kabidkop"], who);
+    // Mostly an indicator of the officer's own unit, so that most facts are admitted.
+    let own = if officer.starts_with('c') || officer == "kabidkop" { 5 } else { 0 };
+    let indicator = PLAN[if d % 6 == 0 { usize::from(a) % PLAN.len() } else { own + usize::from(a) % 5 }].0;
+    let value = pick(&["12", "1,5", "7,25", "0", "0,00", "3/4", "1,0/2,50", "-2", "\"WTP\"", "100"], b);
+    let on = match d % 8 {
+        0 => format!("2024-{:02}-{:02}", 1 + c % 12, 1 + d % 28),
+        1..=3 => today.to_string(),
+        _ => today.plus_days(-i32::from(c % 120)).max(first_day).to_string(),
+    };
+    let entry = entry(state, a, officer);
+    let held = state.held.keys().nth(usize::from(a) % state.held.len().max(1));
+    let name_of = |origin: u32| match origin {
+        10 => "ayu2",
+        origin => crate::office::PEOPLE[origin as usize - 1].0,
+    };
+    let held = held.map_or("ayu/1".to_owned(), |key| format!("{}/{}", name_of(key.origin.0), key.sequence));
+    let quarter = 1 + c % 4;
+    let last =
+        |wanted: RevisionState| 1 + state.revisions.iter().rposition(|r| r.state == wanted).unwrap_or(0);
+    let (draft, submitted) = (last(RevisionState::Draft), last(RevisionState::Submitted));
+    let has_draft = state.revisions.iter().any(|r| r.state == RevisionState::Draft);
+    let requested = |q: &QuarterState| matches!(q, QuarterState::LockRequested { .. });
+    let to_lock = 1 + state.plans[0].quarters.iter().position(requested).unwrap_or(0);
+    match what % 32 {
+        0..=8 => format!("{officer} add {indicator} {value} {on}"),
+        9 | 10 => format!("{officer} amend {entry} {value} {on}"),
+        11 => format!("{officer} void {entry}"),
+        12 | 13 => format!("{officer} amend {officer}/{} {value} {on}", 1 + b % 30),
+        14..=17 => format!("{} verify {entry}", pick(&["kabid", "kabidkop", "head"], who)),
+        18 => format!("{} return {entry}", pick(&["kabid", "kabidkop", "head"], who)),
+        19 => format!("admin release {held}"),
+        20 => format!("admin release {held} to {indicator}"),
+        21 => format!("admin release {held} in {quarter}"),
+        22 => format!("admin dismiss {held}"),
+        23 => format!("{officer} withdraw {held}"),
+        24 => format!("admin lock {}", 1 + c % 2),
+        25 => format!("head {}-lock {to_lock}", pick(&["approve", "approve", "approve", "reject"], d)),
+        26 if !has_draft => format!("admin draft R{} {quarter}", state.revisions.len() + 1),
+        26 | 27 => format!("admin change {draft} {}", change(state, indicator, a, b, quarter)),
+        28 => format!("admin submit {draft}"),
+        29 => format!("head {} {submitted}", pick(&["approve", "approve", "reject"], d)),
+        30 => format!(
+            "operator {}",
+            pick(&["end 6 2 2024-05-01", "assign 6 officer 3 2024-05-02", "add-person", "revoke 6"], b)
+        ),
+        _ => format!("admin set {indicator} kind {}", pick(&["sum", "cumulative", "latest", "ratio"], d)),
+    }
+}
+
+/// An entry of the office, preferably the officer's own, in its present or an older version.
+fn entry(state: &State, number: u8, officer: &str) -> String {
+    let own = crate::office::who(officer).1;
+    let mine: Vec<_> =
+        state.entries.iter().filter(|entry| entry.author == own || number.is_multiple_of(5)).collect();
+    let Some(entry) = mine.get(usize::from(number) % mine.len().max(1)) else {
+        return format!("{officer}/1");
+    };
+    let name = match entry.key.origin.0 {
+        10 => "ayu2",
+        origin => crate::office::PEOPLE[origin as usize - 1].0,
+    };
+    let text = format!("{name}/{}", entry.key.sequence);
+    debug_assert_eq!(key(&text), entry.key);
+    if number.is_multiple_of(7) { format!("{text}@{text}") } else { text }
+}
+
+fn change(state: &State, indicator: &str, a: u8, b: u8, quarter: u8) -> String {
+    let known = state.indicator(crate::office::id(indicator)).unwrap();
+    let settings = known.settings[usize::from(quarter) - 1];
+    match b % 5 {
+        0 => format!("retire {indicator}"),
+        1 => {
+            format!("kind {indicator} {} {}", settings.kind.name(), pick(&["sum", "cumulative", "latest"], a))
+        }
+        2 => format!("reassign {indicator} {} {}", known.unit.unwrap().0, 1 + a % 3),
+        _ => {
+            let old = known.targets[usize::from(quarter) - 1].current().label();
+            let old = match old.as_str() {
+                "not planned" => "-",
+                "missing" => "blank",
+                other => other,
+            };
+            // The plain form has dots, which `parse_cell` may find ambiguous; plan cells have at most two decimals.
+            format!("target {indicator} {quarter} {old} {}", 10 + a % 50)
+        }
+    }
+}

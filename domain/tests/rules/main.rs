@@ -1,0 +1,16 @@
+//! Given/when/then on the rules, one file a feature. Commands are written as an officer would say them; see
+//! [`office::parse`]. Every scenario ends with a fresh fold of its records (see `Drop` of [`office::Office`]).
+
+#![allow(clippy::unwrap_used)]
+
+mod entries;
+mod figures;
+mod held;
+mod histories;
+mod history;
+mod office;
+mod plan;
+mod quarters;
+mod rejections;
+mod revisions;
+mod roles;

@@ -1,0 +1,187 @@
+use renaksi_domain::command::apply;
+use renaksi_domain::figures::Period::{Quarter as Q, Year};
+use renaksi_domain::figures::line;
+use renaksi_domain::state::State;
+use renaksi_domain::time::Quarter::{Q1, Q2, Q3};
+
+use crate::office::{Office, id, local};
+
+/// An approved revision of one change, effective in the third quarter.
+#[track_caller]
+fn approve(office: &mut Office, change: &str) {
+    let number = office.state.revisions.len() + 1;
+    office.does(&format!("admin draft R{number} 3"));
+    office.does(&format!("admin change {number} {change}"));
+    office.does(&format!("admin submit {number}"));
+    office.does(&format!("head approve {number}"));
+}
+
+#[test]
+fn v1_a_target_raised_in_july_keeps_what_was_known_before() {
+    let mut office = Office::established();
+    office.expect("uttp", Year, "945 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    office.at("2024-07-10 09:00");
+    approve(&mut office, "target uttp 3 120 200");
+    office.expect("uttp", Year, "1025 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    let shown = office.line("uttp", Year);
+    assert_eq!((shown.target.label(), shown.target_original.label()), ("1025".to_owned(), "945".to_owned()));
+    for (quarter, target) in [(Q1, "70"), (Q2, "585"), (Q3, "200")] {
+        assert_eq!(office.line("uttp", Q(quarter)).target.label(), target);
+    }
+    let cell = &office.state.indicator(id("uttp")).unwrap().targets[2];
+    let versions: Vec<String> = cell.versions.iter().map(|version| version.target.label()).collect();
+    assert_eq!(versions, ["120", "200"]);
+    assert_eq!(cell.versions[1].revision.unwrap().0, 1);
+    assert_eq!(cell.versions[1].time, local("2024-07-10 09:00"));
+    // As known at the end of 5 July: the fold of what was recorded by then.
+    let mut then = State::default();
+    office.records.iter().filter(|r| r.time < local("2024-07-06 00:00")).for_each(|r| apply(&mut then, r));
+    let indicator = then.indicator(id("uttp")).unwrap();
+    assert_eq!(line(&then, indicator, Year).target.label(), "945");
+    assert_eq!(line(&then, indicator, Q(Q3)).target.label(), "120");
+}
+
+#[test]
+fn v2_the_second_of_two_revisions_of_one_cell_finds_its_base_moved() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    for (number, new) in [(1, "200"), (2, "210")] {
+        office.does(&format!("admin draft R{number} 3"));
+        office.does(&format!("admin change {number} target uttp 3 120 {new}"));
+        office.does(&format!("admin change {number} target asn 3 28 3{number}"));
+        office.does(&format!("admin submit {number}"));
+    }
+    office.does("head approve 1");
+    office.is_refused(
+        "head approve 2",
+        "BASE_MOVED revision=R2 indicator=1.1.1.1 change=target quarter=3 stated=120 holds=200 other=R1",
+    );
+    office.expect("uttp", Q(Q3), "200 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    office.expect("asn", Q(Q3), "31 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    office.does("head reject 2");
+}
+
+#[test]
+fn a_kind_that_moved_in_a_later_quarter_is_a_moved_base_too() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    office.does("admin draft R1 4");
+    office.does("admin change 1 kind asn sum latest");
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    office.does("admin draft R2 3");
+    office.does("admin change 2 kind asn sum average");
+    office.does("admin submit 2");
+    office.is_refused("head approve 2", "BASE_MOVED revision=R2 indicator=1.1.1.2 change=kind other=R1");
+    let kinds = office.state.indicator(id("asn")).unwrap().settings.map(|settings| settings.kind.name());
+    assert_eq!(kinds, ["sum", "sum", "sum", "latest"]);
+}
+
+#[test]
+fn v4_a_revision_of_a_locked_quarter_is_refused_at_submit_and_names_the_cell() {
+    let mut office = Office::established();
+    office.lock(1);
+    office.does("admin draft R1 1");
+    office.does("admin change 1 target uttp 2 585 600");
+    office.does("admin change 1 target uttp 1 70 80");
+    office.is_refused("admin submit 1", "CELL_LOCKED revision=R1 indicator=1.1.1.1 quarter=1");
+    office.does("admin draft R2 1");
+    office.does("admin change 2 kind uttp sum latest");
+    office.is_refused("admin submit 2", "CELL_LOCKED revision=R2 indicator=1.1.1.1 quarter=1");
+    // A name is no figure.
+    office.does("admin draft R3 1");
+    office.does("admin change 3 rename uttp uttp UTTP-bertanda");
+    office.does("admin submit 3");
+    office.does("head approve 3");
+}
+
+#[test]
+fn a_quarter_locked_after_submission_stops_the_approval() {
+    let mut office = Office::established();
+    office.at("2024-04-02 09:00");
+    office.does("admin draft R1 1");
+    office.does("admin change 1 target uttp 1 70 80");
+    office.does("admin submit 1");
+    office.lock(1);
+    office.is_refused("head approve 1", "CELL_LOCKED revision=R1 indicator=1.1.1.1 quarter=1");
+}
+
+#[test]
+fn r12_a_formula_changes_from_its_quarter_on_and_never_before() {
+    let mut office = Office::established();
+    office.at("2024-03-20 08:00").does("citra add aduan 4 2024-03-20");
+    office.does("kabidkop verify citra/1");
+    office.lock(1);
+    let printed = office.figures("aduan", Q(Q1));
+    assert_eq!(printed, "5 | 4 | 4 | 120.00 | 120.00");
+    office.at("2024-07-05 08:00").does("citra add aduan 4 2024-07-04");
+    approve(&mut office, "formula aduan mirrored inverse");
+    assert_eq!(office.figures("aduan", Q(Q1)), printed);
+    office.expect("aduan", Q(Q3), "5 | 4 | not reported | 125.00 | NOT_REPORTED");
+}
+
+#[test]
+fn every_kind_of_change_takes_effect() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    for change in [
+        "target laporan 3 0 -",
+        "kind asn sum latest",
+        "polarity uttp higher lower",
+        "formula uttp mirrored inverse",
+        "rename uttp uttp Jumlah-UTTP",
+        "reassign uttp 2 3",
+        "retire rapat",
+    ] {
+        approve(&mut office, change);
+    }
+    let uttp = office.state.indicator(id("uttp")).unwrap();
+    assert_eq!(
+        uttp.settings.map(|settings| settings.polarity.name()),
+        ["higher", "higher", "lower", "lower"]
+    );
+    assert_eq!((&*uttp.measure, uttp.unit.unwrap().0), ("Jumlah-UTTP", 3));
+    assert!(office.state.indicator(id("rapat")).unwrap().is_retired_in(Q3));
+    assert!(!office.state.indicator(id("rapat")).unwrap().is_retired_in(Q2));
+    // A change made twice keeps its place: the same base no longer holds.
+    office.does("admin draft R8 3");
+    office.does("admin change 8 retire rapat");
+    office.does("admin submit 8");
+    office.is_refused("head approve 8", "BASE_MOVED revision=R8 indicator=2.1.1.3 change=retire other=R7");
+}
+
+#[test]
+fn a_missing_target_is_filled_by_a_revision() {
+    let mut office = Office::established();
+    office.at("2024-05-10 09:00");
+    office.does("admin draft R1 2");
+    office.does("admin change 1 target laporan 2 blank 3");
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    office.expect("laporan", Year, "18 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    let shown = office.line("laporan", Year);
+    assert_eq!(shown.target_original.label(), "missing");
+}
+
+#[test]
+fn the_last_word_on_a_cell_within_one_draft_counts() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 target uttp 3 120 200");
+    office.does("admin change 1 target uttp 3 120 210");
+    office.does("admin change 1 target uttp 4 170 180");
+    assert_eq!(office.state.revisions[0].changes.len(), 2);
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    office.expect("uttp", Year, "1045 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+}
+
+#[test]
+fn a_number_is_free_again_when_its_revision_came_to_nothing() {
+    let mut office = Office::established();
+    office.does("admin draft R1 3");
+    office.is_refused("admin draft R1 3", "REVISION_NUMBER_TAKEN revision=R1 year=2024");
+    office.does("admin withdraw-revision 1");
+    office.does("admin draft R1 3");
+}

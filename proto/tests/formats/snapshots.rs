@@ -1,0 +1,117 @@
+//! A snapshot is the fold, and damaged bytes are none.
+
+use proptest::prelude::*;
+use renaksi_domain::hash::state_hash;
+use renaksi_proto::fold::Fold;
+use renaksi_proto::snapshot::{decode, encode};
+
+use crate::damage::{damage, damaged, read_all};
+use crate::history::{play, steps};
+use crate::office::Office;
+use crate::stored::{fold, leaves};
+
+#[track_caller]
+fn comes_back(fold: &Fold) -> Vec<u8> {
+    let bytes = encode(fold);
+    let read = decode(&bytes).unwrap();
+    assert!(read == *fold, "another fold came back");
+    assert_eq!(state_hash(&read.state), state_hash(&fold.state));
+    assert_eq!(encode(&read), bytes);
+    bytes
+}
+
+#[test]
+fn the_first_snapshots_of_an_office_come_back() {
+    comes_back(&Fold::default());
+    comes_back(&fold(&Office::founded()));
+    // In the midst of an import.
+    let mut office = Office::founded();
+    office.does("admin start-import 2024");
+    office.does("admin objective");
+    office.does("admin row stok");
+    comes_back(&fold(&office));
+}
+
+#[test]
+fn every_truncation_errs() {
+    let mut office = Office::established();
+    office.at("2024-05-14 09:00");
+    office.does("ayu add uttp 12,50 2024-05-14");
+    office.does("citra add aktif 3/4 2024-05-14");
+    office.ask("ayu add koperasi 1 2024-05-14");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 target uttp 3 120 200");
+    office.lock(1);
+    let bytes = comes_back(&fold(&office));
+    for length in 0..bytes.len() {
+        assert!(decode(&bytes[..length]).is_err(), "{length} of {}", bytes.len());
+    }
+    assert!(decode(&[bytes.as_slice(), &[0]].concat()).is_err());
+}
+
+#[test]
+fn lengths_that_lie_make_no_room() {
+    // Format, fold version, position, time, no office; then 2^62 persons.
+    let mut bytes = vec![1, renaksi_domain::FOLD_VERSION as u8, 0, 0, 0];
+    bytes.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f]);
+    assert!(decode(&bytes).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A fold that goes on from a snapshot ends where the whole log does.
+    #[test]
+    fn histories_come_back_and_go_on(steps in steps(100), at in any::<usize>()) {
+        let office = play(&steps);
+        comes_back(&fold(&office));
+        let leaves = leaves(&office);
+        let (first, rest) = leaves.split_at(at % leaves.len());
+        let mut whole = Fold::default();
+        first.iter().for_each(|leaf| drop(whole.absorb(leaf).unwrap()));
+        let mut resumed = decode(&encode(&whole)).unwrap();
+        for leaf in rest {
+            whole.absorb(leaf).unwrap();
+            resumed.absorb(leaf).unwrap();
+        }
+        prop_assert!(resumed == whole);
+    }
+
+    #[test]
+    fn damaged_snapshots_never_panic(steps in steps(40), damage in proptest::collection::vec(damage(), 1..6)) {
+        let office = play(&steps);
+        let bytes = encode(&fold(&office));
+        for one in &damage {
+            if let Ok(read) = decode(&damaged(&bytes, &[*one])) {
+                read_all(&read.state);
+            }
+        }
+        if let Ok(mut read) = decode(&damaged(&bytes, &damage)) {
+            leaves(&office).iter().for_each(|leaf| drop(read.absorb(leaf)));
+            encode(&read);
+        }
+    }
+}
+
+/// `cargo test --release -p renaksi-proto --test formats -- --ignored --nocapture speed`
+#[test]
+#[ignore = "prints figures; meaningful in release only"]
+fn speed_of_100_000_entries() {
+    let mut office = Office::established();
+    office.at("2024-05-14 09:00");
+    for number in 0..100_000 {
+        let who = ["ayu", "ayu2", "budi", "kabid"][number % 4];
+        let what = ["uttp", "asn", "laporan", "tera"][number / 4 % 4];
+        office.does(&format!("{who} add {what} {},5 2024-0{}-14", number % 50, 1 + number % 5));
+    }
+    let fold = fold(&office);
+    for _ in 0..3 {
+        let before = std::time::Instant::now();
+        let bytes = encode(&fold);
+        let encoded = before.elapsed();
+        let read = decode(&bytes).unwrap();
+        let decoded = before.elapsed() - encoded;
+        println!("{} bytes, encode {encoded:?}, decode {decoded:?}", bytes.len());
+        assert!(read == fold);
+    }
+}
