@@ -1,0 +1,140 @@
+//! Who calls. A device proves its key on the first call of a session and is given a short token for the next ones; the
+//! proof costs no round trip of its own. Revocation works at the next call, token or not.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use renaksi_domain::ids::{DeviceId, PersonId};
+use renaksi_proto::chain::verify_session;
+use tonic::metadata::MetadataMap;
+use tonic::{Response, Status};
+use uuid::Uuid;
+
+use crate::invites::hex;
+use crate::office::Shared;
+use crate::status::Fault;
+
+/// Metadata of a session's first call: office ‖ device ‖ nonce ‖ signature.
+pub const SESSION_KEY: &str = "renaksi-session-bin";
+/// Metadata of the answer: the token.
+pub const TOKEN_KEY: &str = "renaksi-token";
+/// How long a token serves.
+const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+/// Nonces remembered; a proof is bound to this server, and TLS keeps it from others.
+const NONCES_MAX: usize = 100_000;
+const SESSION_BYTES: usize = 16 + 4 + 16 + 64;
+
+/// Who made a call.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub device: DeviceId,
+    pub person: PersonId,
+    /// Its device is revoked: it may only hand in what it holds.
+    pub revoked: bool,
+    token: Option<String>,
+}
+
+impl Caller {
+    /// Puts a new token into the answer of a session's first call.
+    pub fn stamp<T>(&self, mut response: Response<T>) -> Response<T> {
+        if let Some(value) = self.token.as_ref().and_then(|token| token.parse().ok()) {
+            response.metadata_mut().insert(TOKEN_KEY, value);
+        }
+        response
+    }
+
+    /// Refuses what a revoked device may not do.
+    pub fn unrevoked(&self) -> Result<(), Fault> {
+        match self.revoked {
+            true => Err(Fault::denied("DEVICE_REVOKED").with("device", self.device)),
+            false => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Session {
+    device: DeviceId,
+    until: Instant,
+}
+
+/// Open sessions of one office.
+#[derive(Debug)]
+pub struct Gate {
+    office: Uuid,
+    authority: [u8; 32],
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    sessions: HashMap<String, Session>,
+    nonces: HashSet<[u8; 16]>,
+}
+
+impl Gate {
+    /// A gate without sessions.
+    pub fn new(office: Uuid, authority: [u8; 32]) -> Self {
+        Self { office, authority, open: Mutex::default() }
+    }
+
+    /// Who calls, by token or by proof.
+    pub fn admit(&self, metadata: &MetadataMap, shared: &Shared) -> Result<Caller, Status> {
+        let token =
+            metadata.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let (device, new_token) = match (token, metadata.get_bin(SESSION_KEY)) {
+            (Some(token), None) => (self.of_token(token)?, None),
+            (_, Some(proof)) => {
+                let proof = proof.to_bytes().map_err(|_| Fault::unauthenticated("PROOF_INVALID"))?;
+                let (device, nonce) = self.proven(&proof, shared)?;
+                (device, Some(self.open_session(device, nonce)?))
+            }
+            (None, None) => return Err(Fault::unauthenticated("PROOF_MISSING").into()),
+        };
+        let people = shared.people();
+        let known = people.device(device).ok_or_else(|| Fault::unauthenticated("UNKNOWN_DEVICE"))?;
+        Ok(Caller { device, person: known.owner, revoked: known.revoked.is_some(), token: new_token })
+    }
+
+    fn of_token(&self, token: &str) -> Result<DeviceId, Fault> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.sessions.get(token) {
+            Some(session) if session.until > Instant::now() => Ok(session.device),
+            _ => Err(Fault::unauthenticated("TOKEN_EXPIRED")),
+        }
+    }
+
+    fn proven(&self, proof: &[u8], shared: &Shared) -> Result<(DeviceId, [u8; 16]), Fault> {
+        let invalid = || Fault::unauthenticated("PROOF_INVALID");
+        if proof.len() != SESSION_BYTES || proof[..16] != *self.office.as_bytes() {
+            return Err(invalid());
+        }
+        let device = u32::from_be_bytes(proof[16..20].try_into().map_err(|_| invalid())?);
+        let nonce: [u8; 16] = proof[20..36].try_into().map_err(|_| invalid())?;
+        let people = shared.people();
+        let known =
+            people.device(DeviceId(device)).ok_or_else(|| Fault::unauthenticated("UNKNOWN_DEVICE"))?;
+        match verify_session(&known.key, &proof[36..], self.office, &self.authority, device, &nonce) {
+            true => Ok((DeviceId(device), nonce)),
+            false => Err(invalid()),
+        }
+    }
+
+    fn open_session(&self, device: DeviceId, nonce: [u8; 16]) -> Result<String, Fault> {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).map_err(|error| Fault::internal(&error))?;
+        let token = hex(&random);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.nonces.len() >= NONCES_MAX {
+            open.nonces.clear();
+        }
+        if !open.nonces.insert(nonce) {
+            return Err(Fault::unauthenticated("PROOF_REPLAYED"));
+        }
+        let now = Instant::now();
+        open.sessions.retain(|_, session| session.until > now);
+        open.sessions.insert(token.clone(), Session { device, until: now + TOKEN_LIFE });
+        Ok(token)
+    }
+}

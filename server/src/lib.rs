@@ -1,0 +1,22 @@
+//! The server `renaksid`: one writer per office behind gRPC.
+//!
+//! A write's path: [`services::sync`] → [`writer`] (decide → append → apply) → answer → [`office_index`]. Nothing is
+//! acknowledged before it is durable.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod authority;
+pub mod check;
+pub mod data;
+pub mod directory;
+pub mod error;
+pub mod identity;
+pub mod invites;
+pub mod office;
+pub mod office_index;
+pub mod people;
+pub mod push;
+pub mod serve;
+pub mod services;
+pub mod status;
+pub mod writer;

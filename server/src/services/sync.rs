@@ -1,0 +1,134 @@
+//! Commands up, the log down.
+
+use std::sync::{Arc, PoisonError};
+
+use renaksi_ledger::{Commit, LogReader};
+use renaksi_proto::wire;
+use renaksi_proto::wire::pull_page::Page;
+use renaksi_proto::wire::sync_server::Sync;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::identity::Gate;
+use crate::office::Office;
+use crate::push;
+use crate::status::Fault;
+
+/// Pages under way to one device; a device that reads slowly holds no more than this in memory.
+const PAGES_UNDERWAY: usize = 8;
+/// Bytes read from the log at once.
+const READ_BYTES: u64 = 256 << 10;
+
+/// The service.
+#[derive(Debug)]
+pub struct SyncService {
+    pub office: Arc<Office>,
+    pub gate: Arc<Gate>,
+}
+
+#[tonic::async_trait]
+impl Sync for SyncService {
+    async fn push(
+        &self,
+        request: Request<wire::PushRequest>,
+    ) -> Result<Response<wire::PushResponse>, Status> {
+        let shared = &self.office.shared;
+        let caller = self.gate.admit(request.metadata(), shared)?;
+        let now = shared.clock.now();
+        let people = shared.people();
+        let checked = push::check(request.into_inner(), shared.id.office, &people, caller.person, now)?;
+        let answer = self.office.push(checked).await?;
+        Ok(caller.stamp(Response::new(wire::PushResponse {
+            next_sequence: answer.next_sequence,
+            receipts: answer.receipts,
+            position: answer.position,
+            server_time_us: shared.clock.now().0,
+        })))
+    }
+
+    type PullStream = ReceiverStream<Result<wire::PullPage, Status>>;
+
+    async fn pull(&self, request: Request<wire::PullRequest>) -> Result<Response<Self::PullStream>, Status> {
+        let shared = &self.office.shared;
+        let caller = self.gate.admit(request.metadata(), shared)?;
+        caller.unrevoked()?;
+        let request = request.into_inner();
+        let reader = shared.reader.clone();
+        same_log(&reader, &request)?;
+        let directory = {
+            let directory = self.office.directory.lock().unwrap_or_else(PoisonError::into_inner);
+            (request.directory_digest != directory.digest()).then(|| directory.message())
+        };
+        let (pages, stream) = mpsc::channel(PAGES_UNDERWAY);
+        let (server_time_us, device) = (shared.clock.now().0, caller.device.0);
+        tokio::task::spawn_blocking(move || {
+            let _span = tracing::info_span!("pull", device, from = request.position).entered();
+            if let Err(fault) = send_log(&reader, request.position, directory, server_time_us, &pages) {
+                // The device hung up, or is told why.
+                let _ = pages.blocking_send(Err(fault.into()));
+            }
+        });
+        Ok(caller.stamp(Response::new(ReceiverStream::new(stream))))
+    }
+}
+
+/// A replica continues this log only if its own tree is the log's tree at that position.
+fn same_log(reader: &LogReader, request: &wire::PullRequest) -> Result<(), Fault> {
+    let head = reader.head();
+    if request.position > head.size {
+        return Err(Fault::precondition("LOG_BEHIND")
+            .with("position", request.position)
+            .with("head", head.size));
+    }
+    let root = match request.position {
+        0 => return Ok(()),
+        position => reader.root_at(position).map_err(|error| Fault::internal(&error))?,
+    };
+    match root {
+        Some(root) if root.as_slice() == request.root => Ok(()),
+        _ => Err(Fault::precondition("REPLICA_DIVERGED").with("position", request.position)),
+    }
+}
+
+fn send_log(
+    reader: &LogReader,
+    from: u64,
+    directory: Option<wire::Directory>,
+    server_time_us: i64,
+    pages: &mpsc::Sender<Result<wire::PullPage, Status>>,
+) -> Result<(), Fault> {
+    let hung_up = |_| Fault::precondition("HUNG_UP");
+    let send = |page| pages.blocking_send(Ok(wire::PullPage { page: Some(page) })).map_err(hung_up);
+    // Up to the head of this moment: a log that grows faster than a device reads would never end.
+    let head = reader.head();
+    let (mut position, mut sent, mut digest) = (from, 0_u64, Sha256::new());
+    if let Some(directory) = directory {
+        send(Page::Directory(directory))?;
+    }
+    while position < head.size {
+        for commit in reader.read_from(position + 1, READ_BYTES).map_err(|error| Fault::internal(&error))? {
+            position = commit.size_after;
+            sent += commit.entries.len() as u64;
+            commit.entries.iter().for_each(|entry| digest.update(&entry.leaf));
+            send(Page::Commit(page(commit)))?;
+            if position >= head.size {
+                break;
+            }
+        }
+    }
+    let root = head.root.to_vec();
+    let digest = digest.finalize().to_vec();
+    send(Page::End(wire::PullEnd { records: sent, digest, position: head.size, root, server_time_us }))
+}
+
+fn page(commit: Commit) -> wire::CommitPage {
+    let records =
+        commit.entries.into_iter().map(|entry| wire::Stored { leaf: entry.leaf, aside: entry.aside });
+    wire::CommitPage {
+        first: commit.first,
+        records: records.collect(),
+        root_after: commit.root_after.to_vec(),
+    }
+}

@@ -1,0 +1,235 @@
+//! Read-only views for tools that keep no replica.
+
+use std::sync::Arc;
+
+use num_rational::BigRational;
+use renaksi_domain::Outcome;
+use renaksi_domain::achievement::{NoFigure, two_decimals};
+use renaksi_domain::figures::{Line, Period, Realised, line};
+use renaksi_domain::hash::state_hash;
+use renaksi_domain::indicator::Indicator;
+use renaksi_domain::quarter::{PlanQuarter, due_date};
+use renaksi_domain::time::Quarter;
+use renaksi_domain::{FOLD_VERSION, State};
+use renaksi_proto::convert::decode_record;
+use renaksi_proto::wire;
+use renaksi_proto::wire::views_server::Views;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::identity::Gate;
+use crate::office::Office;
+use crate::status::Fault;
+
+/// Lines under way to one reader.
+const LINES_UNDERWAY: usize = 256;
+
+/// The service.
+#[derive(Debug)]
+pub struct ViewsService {
+    pub office: Arc<Office>,
+    pub gate: Arc<Gate>,
+}
+
+impl ViewsService {
+    fn caller<T>(&self, request: &Request<T>) -> Result<crate::identity::Caller, Status> {
+        let caller = self.gate.admit(request.metadata(), &self.office.shared)?;
+        caller.unrevoked()?;
+        Ok(caller)
+    }
+}
+
+#[tonic::async_trait]
+impl Views for ViewsService {
+    async fn get_plan(
+        &self,
+        request: Request<wire::GetPlanRequest>,
+    ) -> Result<Response<wire::PlanView>, Status> {
+        let caller = self.caller(&request)?;
+        let now = self.office.shared.clock.now();
+        let wanted = request.into_inner();
+        let fold = self.office.shared.durable()?;
+        let state = &fold.state;
+        let year = known_year(state, wanted.year, now)?;
+        let quarter = match wanted.quarter {
+            0 => state.default_quarter(year, now),
+            number => Quarter::from_number(number).ok_or_else(|| Fault::invalid("BAD_QUARTER"))?,
+        };
+        let plan = state.plan(year).ok_or_else(|| Fault::not_found("UNKNOWN_PLAN"))?;
+        let indicators = plan.indicators.iter().filter_map(|id| state.indicator(*id));
+        let view = wire::PlanView {
+            year: i32::from(year),
+            state: plan.state.name().to_owned(),
+            position: state.position,
+            rows: indicators.map(|indicator| row(state, indicator, quarter)).collect(),
+        };
+        drop(fold);
+        Ok(caller.stamp(Response::new(view)))
+    }
+
+    async fn list_revisions(
+        &self,
+        request: Request<wire::ListRevisionsRequest>,
+    ) -> Result<Response<wire::ListRevisionsResponse>, Status> {
+        let caller = self.caller(&request)?;
+        let fold = self.office.shared.durable()?;
+        let revisions = (1..).zip(&fold.state.revisions).map(|(id, revision)| wire::RevisionView {
+            id,
+            year: i32::from(revision.draft.year),
+            number: revision.draft.number.to_string(),
+            state: revision.state.name().to_owned(),
+            reason: revision.draft.reason.to_string(),
+            basis: format!(
+                "{} {} ({})",
+                revision.draft.basis.title, revision.draft.basis.number, revision.draft.basis.date
+            ),
+            effective: u32::from(revision.draft.effective.number()),
+            changes: u32::try_from(revision.changes.len()).unwrap_or(u32::MAX),
+        });
+        let revisions = revisions.collect();
+        drop(fold);
+        Ok(caller.stamp(Response::new(wire::ListRevisionsResponse { revisions })))
+    }
+
+    async fn list_quarters(
+        &self,
+        request: Request<wire::ListQuartersRequest>,
+    ) -> Result<Response<wire::ListQuartersResponse>, Status> {
+        let caller = self.caller(&request)?;
+        let now = self.office.shared.clock.now();
+        let fold = self.office.shared.durable()?;
+        let year = known_year(&fold.state, request.into_inner().year, now)?;
+        let quarters = Quarter::ALL.map(|quarter| {
+            let cell = PlanQuarter { year, quarter };
+            wire::QuarterView {
+                year: i32::from(year),
+                quarter: u32::from(quarter.number()),
+                state: fold.state.quarter_state(cell).name().to_owned(),
+                due: due_date(cell).to_string(),
+            }
+        });
+        drop(fold);
+        Ok(caller.stamp(Response::new(wire::ListQuartersResponse { quarters: quarters.to_vec() })))
+    }
+
+    type ReadLogStream = ReceiverStream<Result<wire::LogLine, Status>>;
+
+    async fn read_log(
+        &self,
+        request: Request<wire::ReadLogRequest>,
+    ) -> Result<Response<Self::ReadLogStream>, Status> {
+        let caller = self.caller(&request)?;
+        let wanted = request.into_inner();
+        let reader = self.office.shared.reader.clone();
+        let (lines, stream) = mpsc::channel(LINES_UNDERWAY);
+        tokio::task::spawn_blocking(move || {
+            let head = reader.head().size;
+            let last = if wanted.to == 0 { head } else { wanted.to.min(head) };
+            let first = wanted.from.max(1);
+            for commit in
+                reader.iter(first).take_while(|commit| commit.as_ref().map_or(true, |c| c.first <= last))
+            {
+                let commit = match commit {
+                    Ok(commit) => commit,
+                    Err(error) => {
+                        let _ = lines.blocking_send(Err(Fault::internal(&error).into()));
+                        return;
+                    }
+                };
+                for (position, entry) in (commit.first..).zip(commit.entries) {
+                    // Whoever hung up needs no more.
+                    if (first..=last).contains(&position)
+                        && lines.blocking_send(log_line(entry.leaf)).is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(caller.stamp(Response::new(ReceiverStream::new(stream))))
+    }
+
+    async fn get_head(
+        &self,
+        request: Request<wire::GetHeadRequest>,
+    ) -> Result<Response<wire::HeadView>, Status> {
+        let caller = self.caller(&request)?;
+        let shared = &self.office.shared;
+        let (position, hash) = {
+            let fold = shared.durable()?;
+            (fold.state.position, state_hash(&fold.state))
+        };
+        let root = shared.reader.root_at(position).map_err(|error| Fault::internal(&error))?;
+        Ok(caller.stamp(Response::new(wire::HeadView {
+            position,
+            root: root.unwrap_or_default().to_vec(),
+            epoch: shared.reader.head().epoch,
+            state_hash: hash.to_vec(),
+            fold_version: FOLD_VERSION,
+        })))
+    }
+}
+
+fn known_year(state: &State, wanted: i32, now: renaksi_domain::time::Timestamp) -> Result<i16, Fault> {
+    let year = match wanted {
+        0 => state.default_year(now),
+        year => i16::try_from(year).ok().filter(|year| state.plan(*year).is_some()),
+    };
+    year.ok_or_else(|| Fault::not_found("UNKNOWN_PLAN").with("year", wanted))
+}
+
+fn row(state: &State, indicator: &Indicator, quarter: Quarter) -> wire::PlanRow {
+    let over = |period| figures(&line(state, indicator, period));
+    wire::PlanRow {
+        code: indicator.code.to_string(),
+        level: indicator.level.name().to_owned(),
+        name: indicator.name.to_string(),
+        measure: indicator.measure.to_string(),
+        unit: indicator.satuan.as_deref().unwrap_or_default().to_owned(),
+        kind: indicator.settings_in(quarter).kind.name().to_owned(),
+        responsible: indicator.responsible.as_deref().unwrap_or_default().to_owned(),
+        quarters: Quarter::ALL.iter().map(|quarter| over(Period::Quarter(*quarter))).collect(),
+        to_date: Some(over(Period::ToDate(quarter))),
+        year: Some(over(Period::Year)),
+    }
+}
+
+fn figures(line: &Line) -> wire::Line {
+    let percent = |figure: &Result<BigRational, NoFigure>| figure.as_ref().ok().map(two_decimals);
+    wire::Line {
+        target: line.target.label(),
+        target_original: line.target_original.label(),
+        realised: realised(&line.realised),
+        realised_verified: realised(&line.realised_verified),
+        achievement: percent(&line.achievement),
+        achievement_reported: percent(&line.achievement_reported),
+        rating: line.rating().map(|rating| rating.name.to_owned()),
+        reason: line.achievement.as_ref().err().map(|reason| reason.name().to_owned()),
+    }
+}
+
+fn realised(realised: &Realised) -> Option<String> {
+    match realised {
+        Realised::Number(number) => Some(number.plain()),
+        Realised::Text(text) => Some(text.to_string()),
+        Realised::NotReported | Realised::DenominatorZero => None,
+    }
+}
+
+fn log_line(leaf: Vec<u8>) -> Result<wire::LogLine, Status> {
+    let (record, _) = decode_record(&leaf).map_err(|error| Fault::internal(&error))?;
+    let outcome = match &record.outcome {
+        Outcome::Recorded(_) => "recorded".to_owned(),
+        Outcome::Held(cause) => format!("held {}", cause.code.name()),
+        Outcome::Refused(cause) => format!("refused {}", cause.code.name()),
+    };
+    Ok(wire::LogLine {
+        position: record.position,
+        time_us: record.time.0,
+        author: record.envelope.author.0,
+        r#type: record.envelope.command.name().to_owned(),
+        outcome,
+        leaf,
+    })
+}
