@@ -1,0 +1,90 @@
+//! One record whole.
+
+use prost::Message;
+use renaksi_ledger::merkle::leaf_hash;
+use renaksi_proto::log;
+use serde_json::{Map, Value, json};
+
+use super::words::hex;
+use super::{Narrator, each_record};
+use crate::context::{Context, Done};
+use crate::error::{ClientError, Rejected};
+use crate::text;
+
+pub(super) fn run(ctx: &Context, position: u64) -> Result<Done, ClientError> {
+    let device = ctx.device()?;
+    let name_of = |person| device.name_of(person);
+    let mut narrator = Narrator::new(&device.view().confirmed, &name_of);
+    let mut found: Option<Map<String, Value>> = None;
+    each_record(&device, &mut |stored| {
+        let here = stored.position == position;
+        let mut fields = match &stored.record {
+            Some((record, message)) => {
+                let texts = if here { device.texts_of(message, stored.aside) } else { None };
+                let mut fields = narrator.tell(record, message, texts.as_ref()).fields;
+                if here {
+                    fields.insert("made_at".into(), json!(record.envelope.made_at.rfc3339()));
+                    fields.append(&mut stored_fields(message, texts.as_ref()));
+                }
+                fields
+            }
+            None => {
+                let unread = [("position", json!(stored.position)), ("type", json!("record.newer"))];
+                unread.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            }
+        };
+        if here {
+            fields.insert("leaf_hash".into(), json!(hex(&leaf_hash(stored.leaf))));
+            fields.insert("leaf_bytes".into(), json!(stored.leaf.len()));
+            fields.insert("aside_bytes".into(), json!(stored.aside.len()));
+            found = Some(fields);
+        }
+        Ok(!here)
+    })?;
+    let Some(fields) = found else {
+        let size = device.replica().head().size;
+        let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", size);
+        return Err(ClientError::NotUnderstood(cause));
+    };
+    match ctx.json {
+        true => ctx.print_json(&Value::Object(fields)),
+        false => ctx.print(lines(&fields, 0).trim_end()),
+    }
+    Ok(Done::Well)
+}
+
+/// What the stored message says beyond the event: who made it in which order, and what binds it.
+fn stored_fields(message: &log::Record, texts: Option<&log::Texts>) -> Map<String, Value> {
+    let command = log::Command::decode(message.command.as_slice()).unwrap_or_default();
+    let has_texts = command.texts != 0;
+    let mut fields = Map::new();
+    fields.insert("origin".into(), json!(message.origin));
+    fields.insert("sequence".into(), json!(message.sequence));
+    fields.insert("author".into(), json!(message.author));
+    fields.insert("chain_signature".into(), json!(!message.chain_signature.is_empty()));
+    fields.insert("commitment".into(), json!(has_texts.then(|| hex(&command.commitment))));
+    fields.insert("texts_erased".into(), json!(has_texts && texts.is_none()));
+    fields.insert("command_bytes".into(), json!(message.command.len()));
+    fields
+}
+
+fn lines(fields: &Map<String, Value>, indent: usize) -> String {
+    let line = |(key, value): (&String, &Value)| match value {
+        Value::Object(inner) => format!("{:indent$}{key}:\n{}", "", lines(inner, indent + 2)),
+        Value::Array(items) => {
+            format!("{:indent$}{key}: {}\n", "", items.iter().map(plain).collect::<Vec<_>>().join(" | "))
+        }
+        other => format!("{:indent$}{key}: {}\n", "", plain(other)),
+    };
+    fields.iter().map(line).collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(true) => text::say("audit.yes"),
+        Value::Bool(false) => text::say("audit.no"),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

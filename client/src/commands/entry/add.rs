@@ -1,0 +1,68 @@
+//! `entry add`: one fact, durable on the device before anything is said.
+
+use clap::Args;
+use renaksi_domain::command::Command;
+use renaksi_domain::entry::{AddEntry, EntryCommand};
+use renaksi_proto::log::Texts;
+
+use super::{ReadingArgs, queue};
+use crate::context::{Context, Done};
+use crate::error::{ClientError, Rejected};
+use crate::{find, render, text};
+
+/// What happened.
+#[derive(Clone, Debug, Args)]
+#[group(id = "what", required = true, multiple = true, args = ["quantity", "numerator", "text"])]
+pub struct AddArgs {
+    /// An indicator's code or words of its name
+    #[arg(value_name = "CODE|TEXT")]
+    pub indicator: String,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// The day it happened; without it today
+    #[arg(long, value_name = "DATE")]
+    pub on: Option<String>,
+    /// Where
+    #[arg(long, value_name = "P")]
+    pub place: Option<String>,
+    /// Anything worth knowing
+    #[arg(long, value_name = "N")]
+    pub note: Option<String>,
+}
+
+pub(super) fn run(ctx: &Context, args: &AddArgs) -> Result<Done, ClientError> {
+    let missing = || ClientError::NotUnderstood(Rejected::new("NOT_A_NUMBER").with("text", ""));
+    let reading = args.reading.reading()?.ok_or_else(missing)?;
+    let mut device = ctx.device()?;
+    let state = &device.view().state;
+    let on = match &args.on {
+        Some(text) => find::date(text)?,
+        None => state.day(device.now()),
+    };
+    // The day tells the year, unless it is named or has no plan.
+    let year = match ctx.year.is_none() && state.plan(on.year()).is_some() {
+        true => on.year(),
+        false => ctx.year(state, device.now())?,
+    };
+    let id = find::indicator(state, year, &args.indicator)?;
+    let said = match state.indicator(id) {
+        Some(indicator) => text::with(
+            "entry.added",
+            &[
+                ("code", &indicator.code),
+                ("measure", &indicator.measure),
+                ("value", &render::reading(&reading)),
+                ("unit", &indicator.satuan.as_deref().unwrap_or_default()),
+                ("date", &on),
+            ],
+        ),
+        None => String::new(),
+    };
+    let texts = Texts {
+        place: args.place.as_deref().unwrap_or_default().trim().to_owned(),
+        note: args.note.as_deref().unwrap_or_default().trim().to_owned(),
+        reason: String::new(),
+    };
+    let command = Command::Entry(EntryCommand::Add(AddEntry { indicator: id, on, reading }));
+    queue(ctx, &mut device, command, texts, &said)
+}

@@ -1,0 +1,181 @@
+//! `indicator show`: settings, target versions, figures, entries and held work of one indicator.
+
+use renaksi_domain::State;
+use renaksi_domain::indicator::{Indicator, TargetVersion};
+use renaksi_domain::time::Quarter;
+use serde_json::{Value, json};
+
+use super::super::entry::items;
+use crate::context::{Context, Done};
+use crate::error::ClientError;
+use crate::render::{self, Align, Paint};
+use crate::view::{self, Row};
+use crate::{find, text};
+
+pub(super) fn run(ctx: &Context, wanted: &str, quarter: Option<u32>) -> Result<Done, ClientError> {
+    let device = ctx.device()?;
+    let state = &device.view().confirmed;
+    let year = ctx.year(state, device.now())?;
+    let id = find::indicator(state, year, wanted)?;
+    let quarter = match quarter {
+        Some(number) => find::quarter(number)?,
+        None => state.default_quarter(year, device.now()),
+    };
+    let Some(indicator) = state.indicator(id) else { return Ok(Done::Well) };
+    let row = view::row(state, id, indicator, quarter);
+    let mut items = items::all(&device)?;
+    items.retain(|item| item.indicator == Some(id));
+    items::add_texts(&device, &mut items)?;
+    match ctx.json {
+        true => {
+            let mut answer = row.json(quarter);
+            answer["settings"] = settings_json(state, indicator);
+            answer["versions"] = json!(versions_json(state, indicator));
+            answer["entries"] = json!(items.iter().map(|item| item.json(&device)).collect::<Vec<_>>());
+            answer["quarter"] = json!(quarter.number());
+            answer["position"] = json!(state.position);
+            ctx.print_json(&answer);
+        }
+        false => {
+            tell(ctx, state, indicator, &row, quarter);
+            ctx.print(&heading(ctx, &text::count("indicator.entries", items.len() as u64, &[])));
+            if !items.is_empty() {
+                ctx.print(&items::table(ctx, &device, &items));
+            }
+        }
+    }
+    Ok(Done::Well)
+}
+
+fn heading(ctx: &Context, said: &str) -> String {
+    format!("\n{}", render::paint(ctx.color, Paint::Bold, said))
+}
+
+/// How it is measured, in each quarter.
+pub(super) fn settings_json(state: &State, indicator: &Indicator) -> Value {
+    let quarters = indicator.settings.iter().map(|settings| {
+        json!({
+            "kind": settings.kind.name(),
+            "polarity": settings.polarity.name(),
+            "formula": settings.formula.name(),
+            "cap": settings.cap.map(|cap| cap.plain()),
+        })
+    });
+    json!({
+        "code": indicator.code,
+        "confirmed": indicator.confirmed,
+        "quarters": quarters.collect::<Vec<_>>(),
+        "unit": indicator.unit.and_then(|unit| state.people.unit(unit)).map(|unit| &unit.name),
+        "targets": indicator.targets.each_ref().map(|cell| cell.current().label()),
+        "retired_from": indicator.retired.map(|(_, quarter)| quarter.number()),
+    })
+}
+
+/// Every version of every quarter's target, oldest first, with what made it.
+fn versions_json(state: &State, indicator: &Indicator) -> Vec<Vec<Value>> {
+    let version = |version: &TargetVersion| {
+        let revision = version.revision.and_then(|id| state.revision(id)).map(|revision| &revision.draft);
+        json!({
+            "target": version.target.label(),
+            "revision": revision.map(|draft| &draft.number),
+            "basis": revision.map(|draft| json!({
+                "title": draft.basis.title,
+                "number": draft.basis.number,
+                "date": draft.basis.date.to_string(),
+            })),
+            "effective": revision.map(|draft| draft.effective.number()),
+            "position": version.position,
+            "time": version.time.rfc3339(),
+        })
+    };
+    indicator.targets.iter().map(|cell| cell.versions.iter().map(version).collect()).collect()
+}
+
+fn tell(ctx: &Context, state: &State, indicator: &Indicator, row: &Row<'_>, quarter: Quarter) {
+    let title = format!("{}  {}", row.code, indicator.measure);
+    ctx.print(&render::paint(ctx.color, Paint::Bold, &title));
+    let settings = indicator.settings_in(quarter);
+    let standing = if indicator.confirmed { "indicator.confirmed" } else { "indicator.proposed" };
+    let unit = indicator.unit.and_then(|unit| state.people.unit(unit)).map(|unit| unit.name.to_string());
+    let mut pairs = vec![
+        (text::term("level", row.level), row.name.to_owned()),
+        (text::say("column.unit"), indicator.satuan.as_deref().unwrap_or("–").to_owned()),
+        (
+            text::say("column.kind"),
+            format!("{} ({})", text::term("kind", settings.kind.name()), text::say(standing)),
+        ),
+        (text::say("label.polarity"), text::term("polarity", settings.polarity.name())),
+        (
+            text::say("label.responsible"),
+            indicator.responsible.as_deref().or(unit.as_deref()).unwrap_or("–").to_owned(),
+        ),
+    ];
+    if let Some((_, from)) = indicator.retired {
+        pairs.push((text::say("label.retired"), from.to_string()));
+    }
+    ctx.print(&render::pairs(&pairs));
+    ctx.print(&heading(ctx, &text::say("indicator.figures")));
+    ctx.print(&figures_table(ctx, row, quarter));
+    if indicator.targets.iter().any(|cell| cell.versions.len() > 1) {
+        ctx.print(&heading(ctx, &text::say("indicator.versions")));
+        ctx.print(&versions_table(ctx, state, indicator));
+    }
+}
+
+fn figures_table(ctx: &Context, row: &Row<'_>, quarter: Quarter) -> String {
+    let view::Subject::Indicator { figures, .. } = &row.subject else { return String::new() };
+    let heads = ["quarter", "target", "realised", "verified", "achievement", "rating"]
+        .map(|head| text::say(&format!("column.{head}")));
+    let columns: Vec<(&str, Align)> = heads
+        .iter()
+        .enumerate()
+        .map(|(at, head)| (head.as_str(), if (1..5).contains(&at) { Align::Right } else { Align::Left }))
+        .collect();
+    let named = Quarter::ALL
+        .iter()
+        .zip(&figures.quarters)
+        .map(|(quarter, line)| (quarter.number().to_string(), line));
+    let upto = text::with("indicator.to_date", &[("quarter", &quarter.number())]);
+    let sums = [(upto, &figures.to_date), (text::say("column.year"), &figures.year)];
+    let rows = named.chain(sums).map(|(name, line)| {
+        vec![
+            name,
+            render::cell(&line.target.label()),
+            view::realised_label(&line.realised),
+            view::realised_label(&line.realised_verified),
+            view::achievement_label(line),
+            line.rating().map_or_else(String::new, |rating| rating.name.to_owned()),
+        ]
+    });
+    render::table(ctx.color, &columns, rows)
+}
+
+fn versions_table(ctx: &Context, state: &State, indicator: &Indicator) -> String {
+    let heads = ["quarter", "target", "basis", "since"].map(|head| text::say(&format!("column.{head}")));
+    let columns = [
+        (heads[0].as_str(), Align::Left),
+        (heads[1].as_str(), Align::Right),
+        (heads[2].as_str(), Align::Left),
+        (heads[3].as_str(), Align::Left),
+    ];
+    let rows = Quarter::ALL.iter().zip(&indicator.targets).flat_map(|(quarter, cell)| {
+        (0..).zip(&cell.versions).map(move |(at, version)| {
+            let basis =
+                match version.revision.and_then(|id| state.revision(id)).map(|revision| &revision.draft) {
+                    Some(draft) => text::with(
+                        "indicator.by_revision",
+                        &[
+                            ("number", &draft.number),
+                            ("title", &draft.basis.title),
+                            ("basis_number", &draft.basis.number),
+                            ("date", &draft.basis.date),
+                        ],
+                    ),
+                    None if cell.original == Some(at) => text::say("indicator.established"),
+                    None => text::say("indicator.imported"),
+                };
+            vec![quarter.number().to_string(), render::target(&version.target), basis, version.time.rfc3339()]
+        })
+    });
+    render::table(ctx.color, &columns, rows)
+}

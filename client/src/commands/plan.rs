@@ -1,0 +1,79 @@
+//! `plan`: import, establish, approve, show.
+
+mod import;
+mod show;
+
+use clap::{Args, Subcommand};
+use renaksi_domain::command::Command;
+use renaksi_domain::plan::{ApprovePlan, EstablishPlan, PlanCommand};
+use renaksi_proto::log::Texts;
+use serde_json::json;
+
+use super::revision::{ask, fresh};
+use crate::context::{Context, Done};
+use crate::error::ClientError;
+use crate::text;
+
+pub use import::ImportArgs;
+#[cfg(test)]
+pub(crate) use import::commands as import_commands;
+pub use show::ShowArgs;
+
+/// `renaksi plan …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum PlanCommandLine {
+    /// Reads a plan's file: the tree, counts and every warning with its line (administrator)
+    Import(ImportArgs),
+    /// Asks the head of office to establish the plan (administrator)
+    Establish(EstablishArgs),
+    /// Establishes the plan (head of office)
+    Approve,
+    /// The plan with target, realisation, achievement and rating
+    Show(ShowArgs),
+}
+
+/// What establishing needs.
+#[derive(Clone, Debug, Args)]
+pub struct EstablishArgs {
+    /// The act that establishes the plan
+    #[arg(long, value_name = "TEXT")]
+    pub basis: String,
+}
+
+/// Runs a `plan` command.
+///
+/// # Errors
+/// Exit 4 for a file that is no plan and for what a rule does not admit.
+pub async fn run(ctx: &Context, command: PlanCommandLine) -> Result<Done, ClientError> {
+    match command {
+        PlanCommandLine::Import(args) => import::run(ctx, &args).await,
+        PlanCommandLine::Establish(args) => {
+            let basis = args.basis.trim().to_owned();
+            step(ctx, |year| PlanCommand::EstablishPlan(EstablishPlan { year, basis: basis.into() })).await
+        }
+        PlanCommandLine::Approve => step(ctx, |year| PlanCommand::ApprovePlan(ApprovePlan { year })).await,
+        PlanCommandLine::Show(args) => show::run(ctx, &args),
+    }
+}
+
+async fn step(ctx: &Context, make: impl FnOnce(i16) -> PlanCommand) -> Result<Done, ClientError> {
+    let mut device = fresh(ctx).await?;
+    let year = ctx.year(&device.view().confirmed, device.now())?;
+    let receipts = ask(&mut device, vec![(Command::Plan(make(year)), Texts::default())]).await?;
+    let position = receipts.last().map_or(0, |receipt| receipt.position);
+    let Some(plan) = device.view().confirmed.plan(year) else { return Ok(Done::Well) };
+    let state = plan.state.name();
+    match ctx.json {
+        true => ctx.print_json(&json!({
+            "office": plan.title,
+            "year": year,
+            "state": state,
+            "basis": plan.basis,
+            "position": position,
+        })),
+        false => {
+            ctx.print(&text::with("plan.now", &[("year", &year), ("state", &text::term("state", state))]))
+        }
+    }
+    Ok(Done::Well)
+}

@@ -1,0 +1,125 @@
+//! `plan show`: target, realisation, achievement and rating of every row, now or at an earlier point of the log.
+
+use clap::Args;
+use renaksi_domain::State;
+use renaksi_domain::time::Quarter;
+use serde_json::{Value, json};
+
+use crate::context::{Context, Done};
+use crate::device::{Device, ReplayTo};
+use crate::error::{ClientError, Rejected};
+use crate::render::{self, Align, Paint};
+use crate::view::{self, Row, Subject};
+use crate::{find, text};
+
+/// What to show.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The quarter, 1 to 4; without it the one that runs
+    #[arg(long, value_name = "N")]
+    pub quarter: Option<u32>,
+    /// As it was at a position, at the end of a day or at a time
+    #[arg(long, value_name = "POSITION|TIME")]
+    pub as_of: Option<String>,
+    /// Only the indicators of one unit
+    #[arg(long)]
+    pub unit: Option<String>,
+}
+
+pub(super) fn run(ctx: &Context, args: &ShowArgs) -> Result<Done, ClientError> {
+    let device = ctx.device()?;
+    let earlier = match &args.as_of {
+        Some(text) => Some(state_at(&device, text)?),
+        None => None,
+    };
+    let state = earlier.as_ref().unwrap_or(&device.view().confirmed);
+    let now = if earlier.is_some() { state.time } else { device.now() };
+    let year = ctx.year(state, now)?;
+    let quarter = match args.quarter {
+        Some(number) => find::quarter(number)?,
+        None => state.default_quarter(year, now),
+    };
+    let unit = args.unit.as_deref().map(|name| find::unit(state, name)).transpose()?;
+    let rows = view::rows(state, year, quarter, unit);
+    match ctx.json {
+        true => ctx.print_json(&plan_json(state, year, quarter, args.as_of.as_deref(), &rows)),
+        false => tell(ctx, state, year, quarter, &rows),
+    }
+    let pending = device.view().pending.len() as u64;
+    if pending > 0 && earlier.is_none() {
+        ctx.notice(&text::count("plan.pending", pending, &[]));
+    }
+    Ok(Done::Well)
+}
+
+/// The state that an earlier position or time had.
+///
+/// # Errors
+/// Exit 2 when it lies after what this device has seen.
+pub fn state_at(device: &Device, text: &str) -> Result<State, ClientError> {
+    let to = find::position_or_time(text, device.view().confirmed.zone())?;
+    let last = device.view().confirmed.position;
+    if let ReplayTo::Position(position) = to
+        && position > last
+    {
+        let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", last);
+        return Err(ClientError::NotUnderstood(cause));
+    }
+    Ok(device.replay(to, &mut |_, _, _| {})?.state)
+}
+
+fn plan_json(state: &State, year: i16, quarter: Quarter, as_of: Option<&str>, rows: &[Row<'_>]) -> Value {
+    let plan = state.plan(year);
+    json!({
+        "office": plan.map(|plan| &plan.title),
+        "year": year,
+        "state": plan.map(|plan| plan.state.name()),
+        "quarter": quarter.number(),
+        "position": state.position,
+        "as_of": as_of.map(|asked| json!({ "asked": asked, "position": state.position, "time": state.time.rfc3339() })),
+        "rows": rows.iter().map(|row| row.json(quarter)).collect::<Vec<_>>(),
+    })
+}
+
+fn tell(ctx: &Context, state: &State, year: i16, quarter: Quarter, rows: &[Row<'_>]) {
+    let Some(plan) = state.plan(year) else { return };
+    let title = text::with(
+        "plan.title",
+        &[
+            ("office", &plan.title),
+            ("year", &year),
+            ("state", &text::term("state", plan.state.name())),
+            ("quarter", &quarter.number()),
+            ("position", &state.position),
+        ],
+    );
+    ctx.print(&render::paint(ctx.color, Paint::Bold, &title));
+    let heads =
+        ["code", "indicator", "unit", "target", "realised", "verified", "achievement", "to_date", "rating"]
+            .map(|head| text::say(&format!("column.{head}")));
+    let aligned = |at: usize| if (3..8).contains(&at) { Align::Right } else { Align::Left };
+    let columns: Vec<(&str, Align)> =
+        heads.iter().enumerate().map(|(at, head)| (head.as_str(), aligned(at))).collect();
+    ctx.print(&render::table(ctx.color, &columns, rows.iter().map(|row| line(row, quarter))));
+}
+
+fn line(row: &Row<'_>, quarter: Quarter) -> Vec<String> {
+    let Subject::Indicator { indicator, figures, .. } = &row.subject else {
+        let mut heading = vec![row.code.clone(), row.name.to_uppercase()];
+        heading.resize(9, String::new());
+        return heading;
+    };
+    let now = &figures.quarters[quarter.index()];
+    vec![
+        row.code.clone(),
+        indicator.measure.to_string(),
+        indicator.satuan.as_deref().unwrap_or_default().to_owned(),
+        render::cell(&now.target.label()),
+        view::realised_label(&now.realised),
+        view::realised_label(&now.realised_verified),
+        view::achievement_label(now),
+        view::achievement(&figures.to_date)
+            .map_or_else(|| "–".to_owned(), |percent| render::number(&percent)),
+        now.rating().map_or_else(String::new, |rating| rating.name.to_owned()),
+    ]
+}

@@ -1,0 +1,362 @@
+//! Quarters: what is still missing from each, when it is due, and its lock by two people.
+
+use std::collections::BTreeMap;
+
+use clap::Subcommand;
+use renaksi_domain::State;
+use renaksi_domain::command::Command;
+use renaksi_domain::entry::{Entry, EntryCommand, State as EntryState};
+use renaksi_domain::held::Held;
+use renaksi_domain::ids::CommandKey;
+use renaksi_domain::quarter::{PlanQuarter, QuarterCommand, QuarterState, due_date};
+use renaksi_domain::time::Quarter;
+use renaksi_proto::log::Texts;
+use serde_json::{Value, json};
+
+use super::audit::words::office_time;
+use super::revision::{ask, fresh};
+use crate::context::{Context, Done};
+use crate::device::Device;
+use crate::error::{ClientError, Rejected};
+use crate::find;
+use crate::render::{self, Align};
+use crate::text;
+
+/// `renaksi quarter …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum QuarterCommandLine {
+    /// Due date, state, and what is late, unverified or held, quarter by quarter
+    Status {
+        /// Only this quarter
+        #[arg(long)]
+        quarter: Option<u32>,
+    },
+    /// When each quarter's entries are due
+    Due,
+    /// Asks for a quarter's lock, after showing what is unverified or held (administrator)
+    Lock {
+        /// 1 to 4
+        quarter: u32,
+    },
+    /// Locks a quarter: its figures are frozen (head of office)
+    ApproveLock {
+        /// 1 to 4
+        quarter: u32,
+    },
+    /// Declines a quarter's lock (head of office)
+    RejectLock {
+        /// 1 to 4
+        quarter: u32,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Runs a `quarter` command.
+///
+/// # Errors
+/// As the command's own; a refusal of the rules is exit 4 or 6, an unreachable server exit 5 with nothing queued.
+pub async fn run(ctx: &Context, command: QuarterCommandLine) -> Result<Done, ClientError> {
+    match command {
+        QuarterCommandLine::Status { quarter } => status(ctx, quarter),
+        QuarterCommandLine::Due => due(ctx),
+        QuarterCommandLine::Lock { quarter } => lock(ctx, quarter).await,
+        QuarterCommandLine::ApproveLock { quarter } => {
+            decide(ctx, quarter, QuarterCommand::Approve, None).await
+        }
+        QuarterCommandLine::RejectLock { quarter, reason } => {
+            decide(ctx, quarter, QuarterCommand::Reject, Some(reason)).await
+        }
+    }
+}
+
+/// What a quarter's entries look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    entries: u32,
+    late: u32,
+    unverified: u32,
+    returned: u32,
+    held: u32,
+}
+
+fn tallies(state: &State, year: i16) -> [Tally; 4] {
+    let mut tallies: [Tally; 4] = Default::default();
+    for entry in state.entries.iter().filter(|entry| is_of_year(state, entry, year)) {
+        let tally = &mut tallies[entry.quarter.index()];
+        let counts = matches!(entry.state, EntryState::Recorded | EntryState::Verified);
+        tally.entries += u32::from(counts);
+        tally.late += u32::from(counts && entry.late);
+        tally.unverified += u32::from(entry.state == EntryState::Recorded);
+        tally.returned += u32::from(entry.state == EntryState::Returned);
+    }
+    for (_, _, quarter) in waiting(state, year) {
+        tallies[quarter.index()].held += 1;
+    }
+    tallies
+}
+
+fn is_of_year(state: &State, entry: &Entry, year: i16) -> bool {
+    state.indicator(entry.indicator).is_some_and(|indicator| indicator.year == year)
+}
+
+/// Held work that waits for a person, with the quarter it is about.
+fn waiting(state: &State, year: i16) -> impl Iterator<Item = (CommandKey, &Held, Quarter)> {
+    state.held.iter().filter(|(_, held)| held.is_waiting()).filter_map(move |(key, held)| {
+        let (of_year, quarter) = match &held.command {
+            EntryCommand::Add(add) => (add.on.year(), add.on.quarter()),
+            EntryCommand::Amend(amend) => (amend.on.year(), amend.on.quarter()),
+            other => {
+                let entry = state.entries.get(other.entry()?)?;
+                (entry.on.year(), entry.quarter)
+            }
+        };
+        (of_year == year).then_some((*key, held, quarter))
+    })
+}
+
+fn status(ctx: &Context, only: Option<u32>) -> Result<Done, ClientError> {
+    let only = only.map(find::quarter).transpose()?;
+    let device = ctx.device()?;
+    let state = &device.view().confirmed;
+    let year = ctx.year(state, device.now())?;
+    let wanted = |quarter: &Quarter| only.is_none_or(|only| only == *quarter);
+    let tallies = tallies(state, year);
+    let quarters = Quarter::ALL.into_iter().filter(wanted);
+    if ctx.json {
+        let all: Vec<Value> = quarters
+            .map(|quarter| quarter_json(&device, PlanQuarter { year, quarter }, &tallies[quarter.index()]))
+            .collect();
+        ctx.print_json(&json!({ "year": year, "quarters": all }));
+        return Ok(Done::Well);
+    }
+    let heads = [
+        ("column.quarter", Align::Left),
+        ("quarter.due", Align::Left),
+        ("column.state", Align::Left),
+        ("quarter.entries", Align::Right),
+        ("quarter.late", Align::Right),
+        ("quarter.unverified", Align::Right),
+        ("quarter.returned", Align::Right),
+        ("quarter.held", Align::Right),
+    ]
+    .map(|(key, align)| (text::say(key), align));
+    let columns: Vec<(&str, Align)> = heads.iter().map(|(head, align)| (head.as_str(), *align)).collect();
+    let rows = quarters.map(|quarter| {
+        let (about, tally) = (PlanQuarter { year, quarter }, &tallies[quarter.index()]);
+        let counts = [tally.entries, tally.late, tally.unverified, tally.returned, tally.held];
+        let mut cells = vec![
+            quarter.number().to_string(),
+            due_date(about).to_string(),
+            state_in_words(state, state.quarter_state(about)),
+        ];
+        cells.extend(counts.map(|count| count.to_string()));
+        cells
+    });
+    ctx.print(&render::table(ctx.color, &columns, rows));
+    Ok(Done::Well)
+}
+
+fn state_in_words(state: &State, quarter: QuarterState) -> String {
+    let word = text::term("state", quarter.name());
+    match quarter {
+        QuarterState::Locked { time, .. } => format!("{word} {}", office_time(state.zone(), time)),
+        QuarterState::Open | QuarterState::LockRequested { .. } => word,
+    }
+}
+
+fn quarter_json(device: &Device, about: PlanQuarter, tally: &Tally) -> Value {
+    let state = &device.view().confirmed;
+    let quarter = state.quarter_state(about);
+    let (locked_at, locked_position) = match quarter {
+        QuarterState::Locked { at, time } => (Some(time.rfc3339()), Some(at)),
+        QuarterState::Open | QuarterState::LockRequested { .. } => (None, None),
+    };
+    let requested_by = match quarter {
+        QuarterState::LockRequested { by } => Some(device.name_of(by)),
+        QuarterState::Open | QuarterState::Locked { .. } => None,
+    };
+    json!({
+        "quarter": about.quarter.number(),
+        "ends": about.quarter.last_day(about.year).to_string(),
+        "due": due_date(about).to_string(),
+        "state": quarter.name(),
+        "requested_by": requested_by,
+        "locked_at": locked_at,
+        "locked_position": locked_position,
+        "entries": tally.entries,
+        "late": tally.late,
+        "unverified": tally.unverified,
+        "returned": tally.returned,
+        "held": tally.held,
+    })
+}
+
+fn due(ctx: &Context) -> Result<Done, ClientError> {
+    let device = ctx.device()?;
+    let state = &device.view().confirmed;
+    let year = ctx.year(state, device.now())?;
+    let today = state.day(device.now());
+    let each = Quarter::ALL.map(|quarter| {
+        let due = due_date(PlanQuarter { year, quarter });
+        (quarter, due, i64::from(due.days()) - i64::from(today.days()))
+    });
+    if ctx.json {
+        let all = each.map(|(quarter, due, days_left)| {
+            json!({ "quarter": quarter.number(), "due": due.to_string(), "days_left": days_left })
+        });
+        ctx.print_json(&json!({ "year": year, "today": today.to_string(), "due": all }));
+        return Ok(Done::Well);
+    }
+    for (quarter, due, days_left) in each {
+        let when = match days_left {
+            0 => text::say("quarter.due_today"),
+            days if days > 0 => text::with("quarter.days_left", &[("days", &days)]),
+            days => text::with("quarter.days_past", &[("days", &-days)]),
+        };
+        ctx.print(&format!("{quarter}  {due}  {when}"));
+    }
+    Ok(Done::Well)
+}
+
+async fn lock(ctx: &Context, number: u32) -> Result<Done, ClientError> {
+    let quarter = find::quarter(number)?;
+    let mut device = fresh(ctx).await?;
+    let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
+    let (unverified, held) = list_what_is_open(ctx, &device, about);
+    ask(&mut device, vec![(Command::Quarter(QuarterCommand::Request(about)), Texts::default())]).await?;
+    let name = device.view().confirmed.quarter_state(about).name();
+    match ctx.json {
+        true => ctx.print_json(&json!({
+            "year": about.year,
+            "quarter": quarter.number(),
+            "state": name,
+            "unverified": unverified,
+            "held": held,
+        })),
+        false => ctx.print(&text::with(
+            "quarter.lock_requested",
+            &[("quarter", &quarter.number()), ("year", &about.year)],
+        )),
+    }
+    Ok(Done::Well)
+}
+
+/// What the lock would leave unverified or held, listed on stderr; answers the ids.
+fn list_what_is_open(ctx: &Context, device: &Device, about: PlanQuarter) -> (Vec<String>, Vec<String>) {
+    let state = &device.view().confirmed;
+    let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let open = state.entries.iter().filter(|entry| {
+        entry.state == EntryState::Recorded
+            && entry.quarter == about.quarter
+            && is_of_year(state, entry, about.year)
+    });
+    let mut unverified = Vec::new();
+    for entry in open {
+        let code =
+            state.indicator(entry.indicator).map_or_else(String::new, |indicator| indicator.code.to_string());
+        let line = format!(
+            "{}  {}  {}  {}",
+            render::short_id(state, entry.key),
+            entry.on,
+            render::reading(&entry.reading),
+            device.name_of(entry.author),
+        );
+        by_code.entry(code).or_default().push(line);
+        unverified.push(state.public_id(entry.key));
+    }
+    let held: Vec<(CommandKey, &Held)> = waiting(state, about.year)
+        .filter(|(_, _, quarter)| *quarter == about.quarter)
+        .map(|(key, held, _)| (key, held))
+        .collect();
+    if !unverified.is_empty() {
+        ctx.notice(&text::count("quarter.lists_unverified", unverified.len() as u64, &[]));
+        for (code, lines) in &by_code {
+            lines.iter().for_each(|line| ctx.notice(&format!("  {code}  {line}")));
+        }
+    }
+    if !held.is_empty() {
+        ctx.notice(&text::count("quarter.lists_held", held.len() as u64, &[]));
+        for (key, held) in &held {
+            let cause = text::message(&Rejected::from(&held.cause));
+            ctx.notice(&format!(
+                "  {}  {}  {cause}",
+                render::short_id(state, *key),
+                device.name_of(held.author)
+            ));
+        }
+    }
+    (unverified, held.into_iter().map(|(key, _)| state.public_id(key)).collect())
+}
+
+async fn decide(
+    ctx: &Context,
+    number: u32,
+    make: fn(PlanQuarter) -> QuarterCommand,
+    reason: Option<String>,
+) -> Result<Done, ClientError> {
+    let quarter = find::quarter(number)?;
+    let mut device = fresh(ctx).await?;
+    let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
+    let texts = Texts { reason: reason.unwrap_or_default(), ..Texts::default() };
+    let receipts = ask(&mut device, vec![(Command::Quarter(make(about)), texts)]).await?;
+    let state = &device.view().confirmed;
+    let name = state.quarter_state(about).name();
+    let position = receipts.first().map(|receipt| receipt.position);
+    match ctx.json {
+        true => ctx.print_json(&json!({
+            "year": about.year,
+            "quarter": quarter.number(),
+            "state": name,
+            "position": position,
+        })),
+        false => {
+            let key = if state.is_locked(about) { "quarter.locked" } else { "quarter.lock_rejected" };
+            ctx.print(&text::with(key, &[("quarter", &quarter.number()), ("year", &about.year)]));
+        }
+    }
+    Ok(Done::Well)
+}
+
+#[cfg(test)]
+mod tests {
+    use renaksi_domain::Code;
+    use renaksi_domain::Rejection;
+    use renaksi_domain::entry::{AddEntry, Reading};
+    use renaksi_domain::held::Fate;
+    use renaksi_domain::ids::{IndicatorId, Origin, PersonId};
+    use renaksi_domain::quantity::Quantity;
+    use renaksi_domain::time::{Date, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn held_work_waits_in_the_quarter_of_its_day() {
+        let mut state = State::default();
+        for (sequence, day, fate) in [
+            (1, "2024-03-31", Fate::Waiting),
+            (2, "2024-04-01", Fate::Waiting),
+            (3, "2024-04-02", Fate::Dismissed),
+        ] {
+            let add = AddEntry {
+                indicator: IndicatorId(1),
+                on: Date::parse(day).unwrap(),
+                reading: Reading::Quantity(Quantity::ZERO),
+            };
+            state.held.insert(
+                CommandKey::new(Origin(1), sequence),
+                Held {
+                    author: PersonId(1),
+                    command: EntryCommand::Add(add),
+                    cause: Rejection::new(Code::QuarterLocked),
+                    position: u64::from(sequence),
+                    time: Timestamp(0),
+                    fate,
+                },
+            );
+        }
+        assert_eq!(tallies(&state, 2024).map(|tally| tally.held), [1, 1, 0, 0]);
+        assert_eq!(tallies(&state, 2025).map(|tally| tally.held), [0; 4]);
+    }
+}

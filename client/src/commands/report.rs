@@ -1,0 +1,225 @@
+//! The quarterly report: one row per indicator in the plan's own order. Of a locked quarter it is rendered as of its lock,
+//! so that its csv and json are the same bytes for ever.
+
+mod csv;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use renaksi_domain::State;
+use renaksi_domain::quarter::{PlanQuarter, QuarterState};
+use renaksi_domain::time::Quarter;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::audit::words::{hex, office_time};
+use crate::context::{Context, Done};
+use crate::device::{Device, ReplayTo};
+use crate::error::{ClientError, Rejected};
+use crate::find;
+use crate::render::{self, Align};
+use crate::text::{self, Language};
+
+/// `renaksi report`
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// 1 to 4
+    #[arg(long)]
+    pub quarter: u32,
+    /// table (default), csv, json
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// As the log said at a position, at the end of a date, or at a time
+    #[arg(long)]
+    pub as_of: Option<String>,
+    /// Writes to a file instead
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What a report is rendered as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Csv,
+    Json,
+    Xlsx,
+    Docx,
+    Pdf,
+    Html,
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::Xlsx => "xlsx",
+            Format::Docx => "docx",
+            Format::Pdf => "pdf",
+            Format::Html => "html",
+        }
+    }
+}
+
+/// Runs `report`.
+///
+/// # Errors
+/// Exit 2 for a format that comes with a later release; exit 1 when the file cannot be written.
+pub async fn run(ctx: &Context, args: ReportArgs) -> Result<Done, ClientError> {
+    let format = match args.format {
+        Some(format) => format,
+        None if ctx.json && args.output.is_none() => Format::Json,
+        None => Format::Table,
+    };
+    if matches!(format, Format::Xlsx | Format::Docx | Format::Pdf | Format::Html) {
+        return Err(ClientError::NotUnderstood(
+            Rejected::new("FORMAT_NOT_YET").with("format", format.name()),
+        ));
+    }
+    let quarter = find::quarter(args.quarter)?;
+    let device = ctx.device()?;
+    let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
+    let state = state_to_report(ctx, &device, about, args.as_of.as_deref())?;
+    let rendered = match format {
+        Format::Csv => csv::render(&rows::rows(&state, about), about),
+        Format::Json => format!("{}\n", rows::json(&state, about)),
+        _ => format!("{}\n", table(ctx.color && args.output.is_none(), &state, about)),
+    };
+    match &args.output {
+        // `print` ends the last line; what is printed is exactly what a file would hold.
+        None => ctx.print(rendered.strip_suffix('\n').unwrap_or(&rendered)),
+        Some(path) => {
+            write_whole(path, rendered.as_bytes())?;
+            said_written(ctx, path, format, &rendered, state.position);
+        }
+    }
+    Ok(Done::Well)
+}
+
+/// The state the report speaks of: as asked, and of a locked quarter that of its lock.
+fn state_to_report(
+    ctx: &Context,
+    device: &Device,
+    about: PlanQuarter,
+    as_of: Option<&str>,
+) -> Result<State, ClientError> {
+    let newest = &device.view().confirmed;
+    let asked = match as_of {
+        None => None,
+        Some(text) => {
+            let to = find::position_or_time(text, newest.zone())?;
+            let last = newest.position;
+            if let ReplayTo::Position(position) = to
+                && position > last
+            {
+                let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", last);
+                return Err(ClientError::NotUnderstood(cause));
+            }
+            Some(device.replay(to, &mut |_, _, _| {})?.state)
+        }
+    };
+    let state = asked.as_ref().unwrap_or(newest);
+    if state.plan(about.year).is_none() {
+        return Err(ClientError::NotUnderstood(Rejected::new("UNKNOWN_PLAN").with("year", about.year)));
+    }
+    let QuarterState::Locked { at, time } = state.quarter_state(about) else { return Ok(state.clone()) };
+    let when = office_time(state.zone(), time);
+    ctx.notice(&text::with(
+        "report.as_of_lock",
+        &[("quarter", &about.quarter.number()), ("when", &when), ("position", &at)],
+    ));
+    Ok(device.replay(ReplayTo::Position(at), &mut |_, _, _| {})?.state)
+}
+
+/// Writes beside the file and puts it in place at once: nobody ever sees half a report.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
+    let failed = |error: std::io::Error| {
+        ClientError::Failed(Rejected::new("IO_FAILED").with("path", path.display()).with("cause", error))
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    let written = File::create(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| {
+        // What is left of a failed write is of no use; the failure itself is what gets told.
+        let _ = fs::remove_file(&beside);
+        failed(error)
+    })
+}
+
+fn said_written(ctx: &Context, path: &Path, format: Format, rendered: &str, position: u64) {
+    let hash: [u8; 32] = Sha256::digest(rendered.as_bytes()).into();
+    match ctx.json {
+        true => ctx.print_json(&json!({
+            "written": path.display().to_string(),
+            "format": format.name(),
+            "bytes": rendered.len(),
+            "sha256": hex(&hash),
+            "position": position,
+        })),
+        false => ctx
+            .notice(&text::with("report.written", &[("path", &path.display()), ("bytes", &rendered.len())])),
+    }
+}
+
+/// What fits a terminal.
+fn table(color: bool, state: &State, about: PlanQuarter) -> String {
+    let quarter: Quarter = about.quarter;
+    let title = text::with(
+        "report.title",
+        &[
+            ("office", &state.office.as_ref().map_or("", |office| &office.name)),
+            ("quarter", &quarter.number()),
+            ("year", &about.year),
+        ],
+    );
+    let heads = [
+        ("column.code", Align::Left),
+        ("column.indicator", Align::Left),
+        ("column.unit", Align::Left),
+        ("column.target", Align::Right),
+        ("column.realised", Align::Right),
+        ("column.achievement", Align::Right),
+        ("column.to_date", Align::Right),
+        ("column.rating", Align::Left),
+        ("report.note", Align::Left),
+    ]
+    .map(|(key, align)| (text::say(key), align));
+    let columns: Vec<(&str, Align)> = heads.iter().map(|(head, align)| (head.as_str(), *align)).collect();
+    let figure = |figure: &Option<String>| figure.as_deref().map_or_else(|| "–".to_owned(), render::number);
+    let lines = rows::rows(state, about).into_iter().map(|row| {
+        vec![
+            row.code.clone(),
+            row.indicator.clone(),
+            row.unit.clone().unwrap_or_default(),
+            render::cell(&row.targets[quarter.index()]),
+            figure(&row.realised_verified[quarter.index()]),
+            figure(&row.quarter.achievement),
+            figure(&row.to_date.achievement),
+            row.quarter.rating.unwrap_or_default().to_owned(),
+            row.note(text::language(), about),
+        ]
+    });
+    let rehearsal = state.office.as_ref().filter(|office| office.rehearsal);
+    let rehearsal = rehearsal.map_or_else(String::new, |office| {
+        format!("{}\n", text::with("common.rehearsal", &[("office", &office.name)]))
+    });
+    format!("{rehearsal}{title}\n\n{}", render::table(color, &columns, lines))
+}
+
+/// The language of what leaves the office, whatever the reader's own is.
+const OFFICIAL: Language = Language::Indonesian;
+
+/// A text in a named language, its placeholders filled.
+fn say_in(language: Language, key: &str, values: &[(&str, String)]) -> String {
+    let text = crate::_rust_i18n_translate(language.code(), key).into_owned();
+    values.iter().fold(text, |text, (name, value)| text.replace(&format!("%{{{name}}}"), value))
+}

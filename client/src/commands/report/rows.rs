@@ -1,0 +1,193 @@
+//! The rows of the report, as the office's form has them. Pure: state in, rows out.
+
+use renaksi_domain::State;
+use renaksi_domain::figures::Line;
+use renaksi_domain::indicator::{Indicator, Level};
+use renaksi_domain::quarter::PlanQuarter;
+use renaksi_domain::time::Quarter;
+use serde_json::{Value, json};
+
+use super::{OFFICIAL, say_in};
+use crate::render;
+use crate::text::Language;
+use crate::view;
+
+/// One indicator. Figures are decimal strings with a dot; the official ones are the verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReportRow {
+    /// Counts the rows from 1.
+    pub number: usize,
+    pub code: String,
+    pub objective: String,
+    pub program: String,
+    pub activity: String,
+    pub indicator: String,
+    pub unit: Option<String>,
+    pub targets_original: [String; 4],
+    pub targets: [String; 4],
+    pub realised: [Option<String>; 4],
+    pub realised_verified: [Option<String>; 4],
+    pub quarter: Achieved,
+    pub to_date: Achieved,
+    pub year: Achieved,
+    pub responsible: Option<String>,
+    /// From which quarter it is retired, and by the revision of which number.
+    pub retired: Option<(u8, String)>,
+}
+
+/// One view of an achievement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Achieved {
+    pub achievement: Option<String>,
+    pub rating: Option<&'static str>,
+    /// Why there is no figure, or what is to be known about it.
+    pub reason: Option<&'static str>,
+    /// The achievement of everything reported, where nothing is verified yet.
+    pub unverified: Option<String>,
+}
+
+impl Achieved {
+    fn of(line: &Line) -> Self {
+        let achievement = view::achievement(line);
+        let unverified = if achievement.is_none() { view::achievement_reported(line) } else { None };
+        Self {
+            achievement,
+            rating: line.rating().map(|rating| rating.name),
+            reason: view::reason(line),
+            unverified,
+        }
+    }
+
+    fn note(&self, language: Language) -> Option<String> {
+        match (&self.unverified, self.reason) {
+            (Some(percent), _) => {
+                Some(say_in(language, "report.not_verified", &[("percent", render::number(percent))]))
+            }
+            (None, Some(reason)) => Some(say_in(language, &format!("term.reason.{reason}"), &[])),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Every indicator of the year's plan, in the plan's order.
+pub(super) fn rows(state: &State, about: PlanQuarter) -> Vec<ReportRow> {
+    let Some(plan) = state.plan(about.year) else { return Vec::new() };
+    let known = plan.indicators.iter().filter_map(|id| state.indicator(*id));
+    (1..)
+        .zip(known)
+        .map(|(number, indicator)| {
+            let objective = plan.objectives.get(indicator.objective as usize).map_or("", |name| name);
+            row(state, number, objective, indicator, about.quarter)
+        })
+        .collect()
+}
+
+fn row(state: &State, number: usize, objective: &str, indicator: &Indicator, quarter: Quarter) -> ReportRow {
+    let figures = view::figures(state, indicator, quarter);
+    let parent = indicator.parent.and_then(|id| state.indicator(id)).map_or("", |parent| &parent.name);
+    let (program, activity) = match indicator.level {
+        Level::Strategic => ("", ""),
+        Level::Program => (&*indicator.name, ""),
+        Level::Activity | Level::SubActivity => (parent, &*indicator.name),
+    };
+    let each = |of: fn(&Line) -> String| [0, 1, 2, 3].map(|at| of(&figures.quarters[at]));
+    let realised = |of: fn(&Line) -> Option<String>| [0, 1, 2, 3].map(|at| of(&figures.quarters[at]));
+    ReportRow {
+        number,
+        code: indicator.code.to_string(),
+        objective: one_line(objective),
+        program: one_line(program),
+        activity: one_line(activity),
+        indicator: one_line(&indicator.measure),
+        unit: indicator.satuan.as_deref().map(one_line),
+        targets_original: each(|line| line.target_original.label()),
+        targets: each(|line| line.target.label()),
+        realised: realised(|line| view::plain(&line.realised)),
+        realised_verified: realised(|line| view::plain(&line.realised_verified)),
+        quarter: Achieved::of(&figures.quarters[quarter.index()]),
+        to_date: Achieved::of(&figures.to_date),
+        year: Achieved::of(&figures.year),
+        responsible: indicator.responsible.as_deref().map(one_line),
+        retired: indicator.retired.map(|(revision, from)| {
+            let by = state
+                .revision(revision)
+                .map_or_else(String::new, |revision| revision.draft.number.to_string());
+            (from.number(), by)
+        }),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl ReportRow {
+    /// Keterangan: why there is no figure, each cause once.
+    pub(super) fn note(&self, language: Language, about: PlanQuarter) -> String {
+        let mut notes: Vec<String> = Vec::new();
+        if let Some((from, by)) = &self.retired {
+            let values = [("quarter", from.to_string()), ("revision", by.clone())];
+            notes.push(say_in(language, "report.retired", &values));
+        }
+        let quarter = [("quarter", about.quarter.number().to_string())];
+        let mut told = None;
+        let periods = [
+            ("report.in_quarter", &self.quarter),
+            ("report.to_quarter", &self.to_date),
+            ("report.in_year", &self.year),
+        ];
+        for (period, achieved) in periods {
+            let note = achieved.note(language);
+            if note == told {
+                continue;
+            }
+            if let Some(note) = &note {
+                notes.push(format!("{}: {note}", say_in(language, period, &quarter)));
+            }
+            told = note;
+        }
+        notes.join("; ")
+    }
+
+    fn json(&self, about: PlanQuarter) -> Value {
+        let views = [("quarter", &self.quarter), ("to_date", &self.to_date), ("year", &self.year)];
+        let each = |of: fn(&Achieved) -> Value| {
+            Value::Object(views.iter().map(|(name, achieved)| ((*name).to_owned(), of(achieved))).collect())
+        };
+        json!({
+            "no": self.number,
+            "code": self.code,
+            "objective": self.objective,
+            "program": self.program,
+            "activity": self.activity,
+            "indicator": self.indicator,
+            "unit": self.unit,
+            "targets_original": self.targets_original,
+            "targets": self.targets,
+            "realised": self.realised,
+            "realised_verified": self.realised_verified,
+            "achievement": each(|achieved| json!(achieved.achievement)),
+            "rating": each(|achieved| json!(achieved.rating)),
+            "reason": each(|achieved| json!(achieved.reason)),
+            "drivers": null,
+            "obstacles": null,
+            "follow_up": null,
+            "responsible": self.responsible,
+            "note": self.note(OFFICIAL, about),
+        })
+    }
+}
+
+/// The whole report. The same state gives the same bytes.
+pub(super) fn json(state: &State, about: PlanQuarter) -> Value {
+    let rows: Vec<Value> = rows(state, about).iter().map(|row| row.json(about)).collect();
+    json!({
+        "office": state.office.as_ref().map(|office| &office.name),
+        "year": about.year,
+        "quarter": about.quarter.number(),
+        "rehearsal": state.office.as_ref().is_some_and(|office| office.rehearsal),
+        "locked": state.is_locked(about),
+        "as_of": { "position": state.position, "time": state.time.rfc3339() },
+        "rows": rows,
+    })
+}

@@ -1,0 +1,280 @@
+//! Revisions (perubahan): draft, add changes, submit, decide, read. Everything that changes one needs the server.
+
+mod change;
+mod preview;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use change::in_words as change_in_words;
+
+use clap::{Args, Subcommand};
+use renaksi_domain::command::Command;
+use renaksi_domain::ids::RevisionId;
+use renaksi_domain::revision::{DraftRevision, LegalBasis, Revision, RevisionCommand};
+use renaksi_proto::log::Texts;
+use serde_json::json;
+
+use crate::context::{Context, Done};
+use crate::device::{Device, Receipt, ReceiptOutcome};
+use crate::error::{ClientError, Rejected};
+use crate::find;
+use crate::text;
+
+/// `renaksi revision …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum RevisionCommandLine {
+    /// Opens a revision with its number, reason and legal basis
+    Draft(DraftArgs),
+    /// Adds one change or several to a draft; the value each replaces is read from the newest state
+    Add(Box<AddArgs>),
+    /// Hands a draft to the head of office
+    Submit {
+        /// The revision's number
+        revision: String,
+    },
+    /// Approves a submitted revision: its changes take effect (head of office)
+    Approve {
+        /// The revision's number
+        revision: String,
+    },
+    /// Declines a submitted revision (head of office)
+    Reject {
+        /// The revision's number
+        revision: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Takes back a draft or a submitted revision
+    Withdraw {
+        /// The revision's number
+        revision: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// A revision whole: every change, what holds now, who did what and when
+    Show {
+        /// The revision's number
+        revision: String,
+    },
+    /// All revisions of the year
+    List,
+    /// The targets of each touched indicator before and after
+    Preview {
+        /// The revision's number
+        revision: String,
+    },
+}
+
+/// What opens a revision.
+#[derive(Clone, Debug, Args)]
+pub struct DraftArgs {
+    /// The office's own number for it
+    #[arg(long)]
+    pub number: String,
+    /// Why the plan changes
+    #[arg(long)]
+    pub reason: String,
+    /// Title of the act that allows it
+    #[arg(long)]
+    pub basis: String,
+    /// Number of that act
+    #[arg(long)]
+    pub basis_number: String,
+    /// Date of that act
+    #[arg(long)]
+    pub basis_date: String,
+    /// The first quarter it may change
+    #[arg(long)]
+    pub effective: u32,
+}
+
+/// The changes to add, all of one indicator.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AddArgs {
+    /// The revision's number
+    pub revision: String,
+    /// An indicator's code or words of its name
+    pub indicator: String,
+    #[command(flatten)]
+    pub changes: ChangeArgs,
+}
+
+/// What changes: at least one.
+#[derive(Clone, Debug, Default, Args)]
+#[group(required = true, multiple = true)]
+pub struct ChangeArgs {
+    /// A quarter's new target, such as 3=200, 3=- (not planned) or 3=WTP
+    #[arg(long, value_name = "N=V")]
+    pub target: Vec<String>,
+    /// How entries add up: sum, cumulative, latest, average, ratio
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Which direction is good: higher, lower
+    #[arg(long)]
+    pub polarity: Option<String>,
+    /// How achievement is computed where lower is better: mirrored, inverse
+    #[arg(long)]
+    pub formula: Option<String>,
+    /// The indicator's new name
+    #[arg(long, value_name = "TEXT")]
+    pub rename: Option<String>,
+    /// The unit that answers for it from now on
+    #[arg(long, value_name = "UNIT")]
+    pub reassign: Option<String>,
+    /// Takes the indicator out of the plan from the effective quarter on
+    #[arg(long)]
+    pub retire: bool,
+}
+
+/// Runs a `revision` command.
+///
+/// # Errors
+/// As the command's own; a refusal of the rules is exit 4 or 6, an unreachable server exit 5 with nothing queued.
+pub async fn run(ctx: &Context, command: RevisionCommandLine) -> Result<Done, ClientError> {
+    use RevisionCommand as Ask;
+    match command {
+        RevisionCommandLine::Draft(args) => draft(ctx, args).await,
+        RevisionCommandLine::Add(args) => add(ctx, &args).await,
+        RevisionCommandLine::Submit { revision } => step(ctx, &revision, Ask::Submit, None).await,
+        RevisionCommandLine::Approve { revision } => step(ctx, &revision, Ask::Approve, None).await,
+        RevisionCommandLine::Reject { revision, reason } => {
+            step(ctx, &revision, Ask::Reject, Some(reason)).await
+        }
+        RevisionCommandLine::Withdraw { revision, reason } => {
+            step(ctx, &revision, Ask::Withdraw, reason).await
+        }
+        RevisionCommandLine::Show { revision } => show::run(ctx, &revision),
+        RevisionCommandLine::List => show::list(ctx),
+        RevisionCommandLine::Preview { revision } => preview::run(ctx, &revision),
+    }
+}
+
+async fn draft(ctx: &Context, args: DraftArgs) -> Result<Done, ClientError> {
+    let (effective, date) = (find::quarter(args.effective)?, find::date(&args.basis_date)?);
+    let mut device = fresh(ctx).await?;
+    let year = ctx.year(&device.view().confirmed, device.now())?;
+    let command = Command::Revision(RevisionCommand::Draft(DraftRevision {
+        year,
+        number: args.number.trim().into(),
+        reason: args.reason.trim().into(),
+        basis: LegalBasis { title: args.basis.trim().into(), number: args.basis_number.trim().into(), date },
+        effective,
+    }));
+    let receipts = ask(&mut device, vec![(command, Texts::default())]).await?;
+    let at = receipts.first().map_or(0, |receipt| receipt.position);
+    let revisions = &device.view().confirmed.revisions;
+    let Some(index) = revisions.iter().rposition(|revision| revision.position == at) else {
+        return Err(ClientError::Failed(Rejected::new("POSITION_UNKNOWN").with("position", at)));
+    };
+    say_state(ctx, &device, RevisionId::after(index));
+    Ok(Done::Well)
+}
+
+async fn add(ctx: &Context, args: &AddArgs) -> Result<Done, ClientError> {
+    let mut device = fresh(ctx).await?;
+    let state = &device.view().confirmed;
+    let id = find::revision(state, &args.revision)?;
+    let changes = change::read(state, id, args)?;
+    let commands = changes
+        .iter()
+        .map(|change| (Command::Revision(RevisionCommand::AddChange(id, change.clone())), Texts::default()))
+        .collect();
+    ask(&mut device, commands).await?;
+    let state = &device.view().confirmed;
+    match ctx.json {
+        true => {
+            let Some(revision) = state.revision(id) else { return Ok(Done::Well) };
+            let changes: Vec<_> =
+                changes.iter().map(|change| super::audit::change_fields(state, change)).collect();
+            ctx.print_json(&json!({
+                "revision": id.0,
+                "number": revision.draft.number,
+                "state": revision.state.name(),
+                "added": changes,
+                "changes": revision.changes.len(),
+            }));
+        }
+        false => {
+            for change in &changes {
+                ctx.print(&change::in_words(state, change));
+            }
+            say_state(ctx, &device, id);
+        }
+    }
+    Ok(Done::Well)
+}
+
+async fn step(
+    ctx: &Context,
+    revision: &str,
+    make: fn(RevisionId) -> RevisionCommand,
+    reason: Option<String>,
+) -> Result<Done, ClientError> {
+    let mut device = fresh(ctx).await?;
+    let id = find::revision(&device.view().confirmed, revision)?;
+    let texts = Texts { reason: reason.unwrap_or_default(), ..Texts::default() };
+    ask(&mut device, vec![(Command::Revision(make(id)), texts)]).await?;
+    say_state(ctx, &device, id);
+    Ok(Done::Well)
+}
+
+fn say_state(ctx: &Context, device: &Device, id: RevisionId) {
+    let Some(revision) = device.view().confirmed.revision(id) else { return };
+    match ctx.json {
+        true => ctx.print_json(&state_json(id, revision)),
+        false => ctx.print(&text::with(
+            &format!("revision.now.{}", revision.state.name()),
+            &[("number", &revision.draft.number), ("changes", &revision.changes.len()), ("id", &id)],
+        )),
+    }
+}
+
+fn state_json(id: RevisionId, revision: &Revision) -> serde_json::Value {
+    json!({
+        "revision": id.0,
+        "number": revision.draft.number,
+        "year": revision.draft.year,
+        "state": revision.state.name(),
+        "changes": revision.changes.len(),
+    })
+}
+
+/// The device, after it has fetched what the server has: whoever decides must see the newest state.
+pub(crate) async fn fresh(ctx: &Context) -> Result<Device, ClientError> {
+    let mut device = ctx.device()?;
+    device.sync(&mut |_| {}).await?;
+    Ok(device)
+}
+
+/// Sends commands to the server and makes sure that the view has what came of them.
+///
+/// # Errors
+/// The first refusal, exit 4 or 6; with how many commands before it were recorded, when there were several.
+pub(crate) async fn ask(
+    device: &mut Device,
+    commands: Vec<(Command, Texts)>,
+) -> Result<Vec<Receipt>, ClientError> {
+    let count = commands.len();
+    let receipts = device.submit(commands, &mut |_| {}).await?;
+    let last = receipts.iter().map(|receipt| receipt.position).max().unwrap_or(0);
+    if device.view().confirmed.position < last {
+        device.sync(&mut |_| {}).await?;
+    }
+    let recorded =
+        receipts.iter().filter(|receipt| matches!(receipt.outcome, ReceiptOutcome::Recorded)).count();
+    let refused = receipts.iter().find_map(|receipt| match &receipt.outcome {
+        ReceiptOutcome::Recorded => None,
+        ReceiptOutcome::Held(cause) | ReceiptOutcome::Refused(cause) => Some(cause),
+    });
+    match refused {
+        None => Ok(receipts),
+        Some(cause) if count == 1 => Err(ClientError::refused(cause)),
+        Some(cause) => {
+            let cause = Rejected::from(cause).with("recorded", recorded).with("of", count);
+            Err(ClientError::NotAdmitted(cause))
+        }
+    }
+}

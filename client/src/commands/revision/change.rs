@@ -1,0 +1,168 @@
+//! From options to changes: each states the value it replaces, as the newest state has it.
+
+use renaksi_domain::State;
+use renaksi_domain::ids::{IndicatorId, RevisionId};
+use renaksi_domain::indicator::{Indicator, LowerFormula, Polarity};
+use renaksi_domain::proposal::Kind;
+use renaksi_domain::quantity::Target;
+use renaksi_domain::revision::{Change, Revision};
+use renaksi_domain::time::Quarter;
+
+use super::AddArgs;
+use crate::commands::audit::unit_name;
+use crate::error::{ClientError, Rejected};
+use crate::find;
+use crate::render;
+use crate::text;
+
+/// The changes that the options ask for, in the order of the options.
+pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<Change>, ClientError> {
+    let Some(revision) = state.revision(id) else {
+        return Err(ClientError::NotUnderstood(
+            Rejected::new("UNKNOWN_REVISION").with("revision", &args.revision),
+        ));
+    };
+    let indicator_id = find::indicator(state, revision.draft.year, &args.indicator)?;
+    let Some(indicator) = state.indicator(indicator_id) else {
+        return Err(ClientError::NotUnderstood(
+            Rejected::new("UNKNOWN_INDICATOR").with("indicator", &args.indicator),
+        ));
+    };
+    let settings = indicator.settings_in(revision.draft.effective);
+    let mut changes = Vec::new();
+    for cell in &args.changes.target {
+        let (quarter, new) = cell_of(cell)?;
+        let old = indicator.target(quarter).clone();
+        changes.push(Change::Target { indicator: indicator_id, quarter, old, new });
+    }
+    if let Some(name) = &args.changes.kind {
+        let new = named("kind", name, Kind::from_name)?;
+        changes.push(Change::Kind { indicator: indicator_id, old: settings.kind, new });
+    }
+    if let Some(name) = &args.changes.polarity {
+        let new = named("polarity", name, Polarity::from_name)?;
+        changes.push(Change::Polarity { indicator: indicator_id, old: settings.polarity, new });
+    }
+    if let Some(name) = &args.changes.formula {
+        let new = named("formula", name, LowerFormula::from_name)?;
+        changes.push(Change::Formula { indicator: indicator_id, old: settings.formula, new });
+    }
+    if let Some(new) = &args.changes.rename {
+        let new = new.split_whitespace().collect::<Vec<_>>().join(" ").into();
+        changes.push(Change::Rename { indicator: indicator_id, old: indicator.measure.clone(), new });
+    }
+    if let Some(name) = &args.changes.reassign {
+        let new = find::unit(state, name)?;
+        changes.push(Change::Reassign { indicator: indicator_id, old: indicator.unit, new });
+    }
+    if args.changes.retire {
+        changes.push(Change::Retire { indicator: indicator_id });
+    }
+    Ok(changes)
+}
+
+/// `3=200`: a quarter and its target; `3=-` is not planned, `3=` is missing.
+fn cell_of(option: &str) -> Result<(Quarter, Target), ClientError> {
+    let bad = || ClientError::NotUnderstood(Rejected::new("BAD_TARGET").with("text", option));
+    let (number, cell) = option.split_once('=').ok_or_else(bad)?;
+    let quarter = find::quarter(number.trim().parse().map_err(|_| bad())?)?;
+    Target::parse_cell(cell)
+        .map(|target| (quarter, target))
+        .map_err(|error| find::unreadable_number(cell, &error))
+}
+
+fn named<T>(option: &str, name: &str, from_name: fn(&str) -> Option<T>) -> Result<T, ClientError> {
+    from_name(&name.trim().to_lowercase()).ok_or_else(|| {
+        ClientError::NotUnderstood(Rejected::new("BAD_SETTING").with("option", option).with("text", name))
+    })
+}
+
+/// What holds now in the place of a change, in the form of the JSON contract.
+pub(super) fn holds_now(state: &State, revision: &Revision, change: &Change) -> Option<String> {
+    let indicator = state.indicator(change.indicator())?;
+    let settings = indicator.settings_in(revision.draft.effective);
+    Some(match change {
+        Change::Target { quarter, .. } => indicator.target(*quarter).label(),
+        Change::Kind { .. } => settings.kind.name().to_owned(),
+        Change::Polarity { .. } => settings.polarity.name().to_owned(),
+        Change::Formula { .. } => settings.formula.name().to_owned(),
+        Change::Rename { .. } => indicator.measure.to_string(),
+        Change::Reassign { .. } => unit_name(state, indicator.unit?),
+        Change::Retire { .. } => {
+            let (_, from) = indicator.retired?;
+            from.number().to_string()
+        }
+    })
+}
+
+/// True when the value that the change replaces still holds.
+pub(super) fn base_holds(state: &State, revision: &Revision, change: &Change) -> bool {
+    let Some(indicator) = state.indicator(change.indicator()) else { return false };
+    let settings = indicator.settings_in(revision.draft.effective);
+    match change {
+        Change::Target { quarter, old, .. } => indicator.target(*quarter) == old,
+        Change::Kind { old, .. } => settings.kind == *old,
+        Change::Polarity { old, .. } => settings.polarity == *old,
+        Change::Formula { old, .. } => settings.formula == *old,
+        Change::Rename { old, .. } => indicator.measure == *old,
+        Change::Reassign { old, .. } => indicator.unit == *old,
+        Change::Retire { .. } => indicator.retired.is_none(),
+    }
+}
+
+/// One line: `1.1.2.2 TW 3: 120 → 200`.
+pub(crate) fn in_words(state: &State, change: &Change) -> String {
+    let known = state.indicator(change.indicator());
+    let code = known.map_or_else(|| "?".to_owned(), |indicator: &Indicator| indicator.code.to_string());
+    let (key, quarter, old, new) = match change {
+        Change::Target { quarter, old, new, .. } => {
+            ("target", quarter.number().to_string(), render::target(old), render::target(new))
+        }
+        Change::Kind { old, new, .. } => {
+            ("kind", String::new(), text::term("kind", old.name()), text::term("kind", new.name()))
+        }
+        Change::Polarity { old, new, .. } => (
+            "polarity",
+            String::new(),
+            text::term("polarity", old.name()),
+            text::term("polarity", new.name()),
+        ),
+        Change::Formula { old, new, .. } => {
+            ("formula", String::new(), text::term("formula", old.name()), text::term("formula", new.name()))
+        }
+        Change::Rename { old, new, .. } => ("rename", String::new(), old.to_string(), new.to_string()),
+        Change::Reassign { old, new, .. } => (
+            "reassign",
+            String::new(),
+            old.map_or_else(|| "–".to_owned(), |unit| unit_name(state, unit)),
+            unit_name(state, *new),
+        ),
+        Change::Retire { .. } => ("retire", String::new(), String::new(), String::new()),
+    };
+    text::with(
+        &format!("revision.change.{key}"),
+        &[("indicator", &code), ("quarter", &quarter), ("old", &old), ("new", &new)],
+    )
+}
+
+/// True when the change touches the figures of a quarter, so that the quarter must not be locked.
+pub(super) fn touches(revision: &Revision, change: &Change, quarter: Quarter) -> bool {
+    match change {
+        Change::Target { quarter: of, .. } => *of == quarter,
+        Change::Rename { .. } | Change::Reassign { .. } => false,
+        Change::Kind { .. } | Change::Polarity { .. } | Change::Formula { .. } | Change::Retire { .. } => {
+            quarter >= revision.draft.effective
+        }
+    }
+}
+
+/// The indicators that a revision touches, in the order of its changes, each once.
+pub(super) fn touched(revision: &Revision) -> Vec<IndicatorId> {
+    let mut ids: Vec<IndicatorId> = Vec::new();
+    for id in revision.changes.iter().map(Change::indicator) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}

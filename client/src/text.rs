@@ -1,0 +1,404 @@
+//! The only place that makes sentences. They are kept in `locales/*.yml`, each in both languages side by side
+//! (`_version: 2`), one file a feature; code names a text by its key and gives the values for its `%{placeholders}`.
+//!
+//! Texts of errors are found by code: `error.<CODE>.message` and `error.<CODE>.hint`. A code whose details differ from
+//! case to case has a text of its own for a detail that is there: `error.<CODE>.message_<detail>`.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use renaksi_documents::Warning;
+
+use crate::error::Rejected;
+
+/// The languages of the office.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    English,
+    Indonesian,
+}
+
+impl Language {
+    /// Both.
+    pub const ALL: [Language; 2] = [Language::English, Language::Indonesian];
+
+    /// The code that `--lang` takes.
+    pub fn code(self) -> &'static str {
+        match self {
+            Language::English => "en",
+            Language::Indonesian => "id",
+        }
+    }
+
+    /// The language of a code or of a locale's name (`id`, `id_ID.UTF-8`, `in-ID`).
+    pub fn from_name(name: &str) -> Option<Language> {
+        let code = name.split(['-', '_', '.', '@']).next().unwrap_or_default().to_lowercase();
+        match code.as_str() {
+            "id" | "in" => Some(Language::Indonesian),
+            "en" => Some(Language::English),
+            _ => None,
+        }
+    }
+
+    /// What the option says, else the environment, else the machine's locale, else English.
+    pub fn choose(option: Option<&str>, variable: Option<&str>, locale: Option<&str>) -> Language {
+        [option, variable, locale]
+            .into_iter()
+            .flatten()
+            .find_map(Language::from_name)
+            .unwrap_or(Language::English)
+    }
+}
+
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// Sets the language of everything that is said from now on.
+pub fn set_language(language: Language) {
+    CHOSEN.store(language as u8, Ordering::Relaxed);
+}
+
+/// The language in use.
+pub fn language() -> Language {
+    Language::ALL[usize::from(CHOSEN.load(Ordering::Relaxed)) % Language::ALL.len()]
+}
+
+/// The text of a key that has no placeholders.
+pub fn say(key: &str) -> String {
+    with(key, &[])
+}
+
+/// The text of a key, its placeholders filled.
+pub fn with(key: &str, values: &[(&str, &dyn Display)]) -> String {
+    match template(language(), key) {
+        Some(template) => fill(&template, |name| {
+            values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string())
+        }),
+        None => key.to_owned(),
+    }
+}
+
+/// A text in one of two forms: `<key>.one` for one, `<key>.other` for any other number, which is `%{count}` in it.
+pub fn count(key: &str, count: u64, values: &[(&str, &dyn Display)]) -> String {
+    let form = if count == 1 { "one" } else { "other" };
+    let values: Vec<(&str, &dyn Display)> =
+        values.iter().copied().chain([("count", &count as &dyn Display)]).collect();
+    with(&format!("{key}.{form}"), &values)
+}
+
+/// The office's word for a name that JSON spells in English (`term.<kind>.<name>`); the name itself when there is none.
+pub fn term(kind: &str, name: &str) -> String {
+    let slug = name.replace([' ', '-', '.'], "_");
+    template(language(), &format!("term.{kind}.{slug}")).unwrap_or_else(|| name.to_owned())
+}
+
+/// True when a text of that key exists.
+pub fn has(key: &str) -> bool {
+    template(language(), key).is_some()
+}
+
+/// Message and hint of a cause. A code without a text (from a newer release) is named as it is.
+pub fn error(cause: &Rejected) -> (String, String) {
+    (part(cause, "message"), part(cause, "hint"))
+}
+
+/// The message of a cause alone.
+pub fn message(cause: &Rejected) -> String {
+    part(cause, "message")
+}
+
+fn part(cause: &Rejected, part: &str) -> String {
+    let code = match cause.details.iter().find(|(key, _)| cause.code == "NEWER" && key == "code") {
+        Some((_, newer)) => newer,
+        None => &cause.code,
+    };
+    let plain = format!("error.{code}.{part}");
+    let special = cause.details.iter().rev().map(|(key, _)| format!("{plain}_{key}"));
+    let found = special.chain([plain.clone()]).find_map(|key| template(language(), &key));
+    let details =
+        || cause.details.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ");
+    let template = found.unwrap_or_else(|| {
+        template(language(), &format!("error.other.{part}"))
+            .unwrap_or_else(|| "%{code} %{details}".to_owned())
+    });
+    fill(&template, |name| match name {
+        "code" => Some(code.clone()),
+        "details" => Some(details()),
+        name => cause.details.iter().find(|(key, _)| key == name).map(|(key, value)| detail(key, value)),
+    })
+}
+
+/// A detail as people read it.
+fn detail(key: &str, value: &str) -> String {
+    match key {
+        "quantity" | "stated" | "holds" => number(value),
+        "role" | "beside" => value.split(", ").map(|role| term("role", role)).collect::<Vec<_>>().join(", "),
+        "state" | "kind" | "level" | "change" | "command" | "wanted_reading" => term(key, value),
+        _ => value.to_owned(),
+    }
+}
+
+/// What a reader noticed in a plan's file, in the chosen language.
+pub fn warning(warning: &Warning) -> String {
+    let key = format!("warning.{}", warning.code);
+    match template(language(), &key) {
+        Some(template) => fill(&template, |name| match name {
+            "line" => Some(warning.line.to_string()),
+            name => warning.details.iter().find(|(key, _)| *key == name).map(|(key, value)| match *key {
+                "kind" | "alternatives" => {
+                    value.split(',').map(|kind| term("kind", kind)).collect::<Vec<_>>().join(", ")
+                }
+                _ => value.clone(),
+            }),
+        }),
+        None => warning.message.clone(),
+    }
+}
+
+/// A decimal string as the office reads it: `1234.5` is `1.234,5`. What is no number stays as it is.
+pub fn number(plain: &str) -> String {
+    let (sign, unsigned) = plain.strip_prefix('-').map_or(("", plain), |rest| ("-", rest));
+    let (whole, fraction) =
+        unsigned.split_once('.').map_or((unsigned, None), |(whole, rest)| (whole, Some(rest)));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || fraction.is_some_and(|fraction| !digits(fraction)) {
+        return plain.to_owned();
+    }
+    let mut out = String::from(sign);
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push('.');
+        }
+        out.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        out.push(',');
+        out.push_str(fraction);
+    }
+    out
+}
+
+fn template(language: Language, key: &str) -> Option<String> {
+    crate::_rust_i18n_backend().translate(language.code(), key).map(|text| text.into_owned())
+}
+
+/// Puts values where a template says `%{name}`; a value that is not there leaves a dash.
+fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("%{") {
+        out.push_str(before);
+        match after.split_once('}') {
+            Some((name, tail)) => {
+                out.push_str(&value(name).unwrap_or_else(|| "–".to_owned()));
+                rest = tail;
+            }
+            None => {
+                out.push_str("%{");
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+
+    use renaksi_domain::Code;
+
+    use super::*;
+
+    fn texts(language: Language) -> BTreeMap<String, String> {
+        let messages = crate::_rust_i18n_backend().messages_for_locale(language.code()).unwrap_or_default();
+        messages.into_iter().map(|(key, text)| (key.into_owned(), text.into_owned())).collect()
+    }
+
+    /// Codes of the readers and of numbers, whose values are made elsewhere; the client's own are found in its sources.
+    const OTHER_CODES: &[&str] = &[
+        "FILE_TOO_LARGE",
+        "NOT_PLAIN_TEXT",
+        "NOT_UTF8",
+        "CONTROL_CHARACTER",
+        "NOT_A_PLAN",
+        "TABLE_MISSING",
+        "UNKNOWN_COLUMNS",
+        "HALF_PLAN",
+        "ROW_MISALIGNED",
+        "ROW_INCOMPLETE",
+        "TWO_PLANS",
+        "TOO_MANY_ROWS",
+        "CELL_TOO_LONG",
+        "AMBIGUOUS_NUMBER",
+        "NOT_A_NUMBER",
+        "NUMBER_OUT_OF_RANGE",
+        "FEED_DAMAGED",
+        "REPLICA_DAMAGED",
+        "INVITE_UNKNOWN",
+        "INVITE_EXPIRED",
+        "INVITE_USED",
+        "ACCESS_DENIED",
+        "TOKEN_EXPIRED",
+        "DEVICE_KEY_INVALID",
+        "INCARNATION_INVALID",
+        "PROOF_MISSING",
+        "PROOF_INVALID",
+        "PROOF_REPLAYED",
+        "PUSH_MALFORMED",
+        "PUSH_SIGNATURE_INVALID",
+        "UNKNOWN_ORIGIN",
+        "RECORD_NOT_FOUND",
+        "OFFICE_STOPPED",
+        "LOG_DAMAGED",
+        "SERVER_FAILED",
+        "SERVER_TOO_OLD",
+        "SIGNATURE_MISSING",
+        "SIGNATURE_INVALID",
+        "RECORD_MISPLACED",
+        "AUTHOR_WRONG",
+        "SEQUENCE_GAP",
+        "TEXTS_DIFFER",
+        "FILE_NOT_FOUND",
+    ];
+
+    const WARNINGS: &[&str] = {
+        use renaksi_documents::warning as w;
+        &[
+            w::SHORT_ROW,
+            w::TAB_IN_CELL,
+            w::BOOKMARK_IN_CELL,
+            w::TEXT_AFTER_BLANK_LINE,
+            w::CELL_IGNORED,
+            w::TARGET_MISSING,
+            w::AMBIGUOUS_NUMBER,
+            w::NOT_A_NUMBER,
+            w::NUMBER_OUT_OF_RANGE,
+            w::TARGET_UNREADABLE,
+            w::QUARTER_UNKNOWN,
+            w::QUARTER_CONFLICT,
+            w::QUARTER_REPEATED,
+            w::TARGET_WITHOUT_INDICATOR,
+            w::UNIT_MISSING,
+            w::RESPONSIBLE_MISSING,
+            w::NO_RESPONSIBLE,
+            w::RESPONSIBLE_SPELLING,
+            w::MIXED_DECIMAL_MARKS,
+            w::READS_LIKE_OBJECTIVE,
+            w::KIND_UNCERTAIN,
+            w::NOTHING_BELOW,
+        ]
+    };
+
+    #[test]
+    fn every_code_has_message_and_hint() {
+        let known = texts(Language::English);
+        let mut codes: BTreeSet<String> =
+            Code::all().map(Code::name).chain(OTHER_CODES.iter().copied()).map(str::to_owned).collect();
+        for (file, source) in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+            let made = source.split("Rejected::new(").skip(1).filter(|_| !file.ends_with("text.rs"));
+            let named = made.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+            codes.extend(named.map(str::to_owned));
+        }
+        let wanted =
+            codes.iter().flat_map(|code| ["message", "hint"].map(|part| format!("error.{code}.{part}")));
+        let wanted = wanted.chain(WARNINGS.iter().map(|code| format!("warning.{code}")));
+        let missing: Vec<String> = wanted.filter(|key| !known.contains_key(key)).collect();
+        assert!(missing.is_empty(), "no text for {missing:#?}");
+    }
+
+    #[test]
+    fn both_languages_have_the_same_keys_and_placeholders() {
+        let [english, indonesian] = Language::ALL.map(texts);
+        let keys = |texts: &BTreeMap<String, String>| texts.keys().cloned().collect::<BTreeSet<_>>();
+        // English help is the doc comments of the command line.
+        let only_one: Vec<_> = keys(&english).symmetric_difference(&keys(&indonesian)).cloned().collect();
+        let only_one: Vec<_> = only_one.into_iter().filter(|key| !key.starts_with("help.")).collect();
+        assert!(only_one.is_empty(), "in one language only: {only_one:#?}");
+        for (key, text) in &english {
+            assert_eq!(placeholders(text), placeholders(&indonesian[key]), "{key}");
+            assert!(!text.trim().is_empty() && !indonesian[key].trim().is_empty(), "{key} is blank");
+        }
+    }
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split("%{").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn every_key_in_the_code_exists() {
+        let known = texts(Language::English);
+        let mut missing = Vec::new();
+        for (file, source) in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+            if file.ends_with("text.rs") {
+                continue;
+            }
+            for call in ["text::say(", "text::with(", "text::count("] {
+                for rest in source.split(call).skip(1) {
+                    let Some(key) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'))
+                    else {
+                        continue;
+                    };
+                    let forms = match call {
+                        "text::count(" => vec![format!("{}.one", key.0), format!("{}.other", key.0)],
+                        _ => vec![key.0.to_owned()],
+                    };
+                    missing.extend(
+                        forms.into_iter().filter(|k| !known.contains_key(k)).map(|k| format!("{file}: {k}")),
+                    );
+                }
+            }
+        }
+        assert!(missing.is_empty(), "no text for {missing:#?}");
+    }
+
+    fn sources(folder: &Path) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => found.extend(sources(&path)),
+                false => found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap())),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_code_of_a_newer_release_is_named() {
+        let (message, hint) = error(&Rejected::new("SOMETHING_LATER").with("indicator", "1.1"));
+        assert!(message.contains("SOMETHING_LATER") && message.contains("indicator 1.1"), "{message}");
+        assert!(!hint.is_empty());
+        let (message, _) = error(&Rejected::new("NEWER").with("code", "LATER_STILL"));
+        assert!(message.contains("LATER_STILL"), "{message}");
+    }
+
+    #[test]
+    fn a_detail_that_is_there_chooses_its_own_text() {
+        let plain =
+            message(&Rejected::new("BASE_MOVED").with("revision", "P-2").with("indicator", "1.1.2.2"));
+        let naming = message(&Rejected::new("BASE_MOVED").with("revision", "P-2").with("other", "P-1"));
+        assert!(!plain.contains('–'), "{plain}");
+        assert!(naming.contains("P-1"), "{naming}");
+    }
+
+    #[test]
+    fn numbers_are_shown_with_a_comma() {
+        for (plain, shown) in
+            [("7.80", "7,80"), ("-1234567.5", "-1.234.567,5"), ("945", "945"), ("WTP", "WTP")]
+        {
+            assert_eq!(number(plain), shown);
+        }
+    }
+
+    #[test]
+    fn the_option_goes_before_the_environment_and_the_locale() {
+        let choose = Language::choose;
+        assert_eq!(choose(Some("id"), Some("en"), None), Language::Indonesian);
+        assert_eq!(choose(None, Some("en"), Some("id_ID.UTF-8")), Language::English);
+        assert_eq!(choose(None, None, Some("id_ID.UTF-8")), Language::Indonesian);
+        assert_eq!(choose(None, None, Some("fr-FR")), Language::English);
+        assert_eq!(choose(None, Some(""), Some("C")), Language::English);
+    }
+}

@@ -1,0 +1,232 @@
+//! The rows of figures that `plan show`, `indicator show`, the report and the demo speak of. Pure: state in, rows out.
+
+use renaksi_domain::State;
+use renaksi_domain::achievement::two_decimals;
+use renaksi_domain::figures::{Line, Period, Realised, line};
+use renaksi_domain::ids::{IndicatorId, UnitId};
+use renaksi_domain::indicator::Indicator;
+use renaksi_domain::time::Quarter;
+use serde_json::{Value, json};
+
+use crate::render;
+use crate::text;
+
+/// What a row is about.
+#[derive(Clone, Debug)]
+pub enum Subject<'a> {
+    /// A heading: it has no figures of its own.
+    Objective,
+    /// Boxed figures, so that a heading costs nothing.
+    Indicator { id: IndicatorId, indicator: &'a Indicator, figures: Box<Figures> },
+}
+
+/// One row of the plan, in the plan's own order.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    pub code: String,
+    /// As JSON spells it: `objective`, `strategic`, `program`, `activity`, `sub_activity`.
+    pub level: &'static str,
+    /// Name of the objective, program, activity or sub-activity.
+    pub name: &'a str,
+    pub subject: Subject<'a>,
+}
+
+/// All that is known of one indicator in one year, seen from one quarter.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    pub quarters: [Line; 4],
+    pub to_date: Line,
+    pub year: Line,
+}
+
+/// The figures of an indicator, its year to date ending with `quarter`.
+pub fn figures(state: &State, indicator: &Indicator, quarter: Quarter) -> Figures {
+    Figures {
+        quarters: Quarter::ALL.map(|quarter| line(state, indicator, Period::Quarter(quarter))),
+        to_date: line(state, indicator, Period::ToDate(quarter)),
+        year: line(state, indicator, Period::Year),
+    }
+}
+
+/// Every row of a year's plan; of one unit's indicators (with their objectives) when a unit is named.
+pub fn rows(state: &State, year: i16, quarter: Quarter, unit: Option<UnitId>) -> Vec<Row<'_>> {
+    let Some(plan) = state.plan(year) else { return Vec::new() };
+    let indicators: Vec<(IndicatorId, &Indicator)> = plan
+        .indicators
+        .iter()
+        .filter_map(|id| Some((*id, state.indicator(*id)?)))
+        .filter(|(_, indicator)| unit.is_none() || indicator.unit == unit)
+        .collect();
+    let mut rows = Vec::with_capacity(indicators.len() + plan.objectives.len());
+    for (number, name) in (0..).zip(&plan.objectives) {
+        let below = || indicators.iter().filter(move |(_, indicator)| indicator.objective == number);
+        if unit.is_some() && below().next().is_none() {
+            continue;
+        }
+        let code = (number + 1).to_string();
+        rows.push(Row { code, level: "objective", name, subject: Subject::Objective });
+        rows.extend(below().map(|(id, indicator)| row(state, *id, indicator, quarter)));
+    }
+    rows
+}
+
+/// The row of one indicator.
+pub fn row<'a>(state: &State, id: IndicatorId, indicator: &'a Indicator, quarter: Quarter) -> Row<'a> {
+    Row {
+        code: indicator.code.to_string(),
+        level: indicator.level.name(),
+        name: &indicator.name,
+        subject: Subject::Indicator { id, indicator, figures: Box::new(figures(state, indicator, quarter)) },
+    }
+}
+
+impl Row<'_> {
+    /// The row of the JSON contract; kind and polarity are those in effect in `quarter`.
+    pub fn json(&self, quarter: Quarter) -> Value {
+        let Subject::Indicator { indicator, figures, .. } = &self.subject else {
+            return self.heading_json();
+        };
+        let settings = indicator.settings_in(quarter);
+        let each = |of: fn(&Line) -> Value| figures.quarters.iter().map(of).collect::<Vec<_>>();
+        json!({
+            "code": self.code,
+            "level": self.level,
+            "name": self.name,
+            "indicator": indicator.measure,
+            "unit": indicator.satuan,
+            "kind": settings.kind.name(),
+            "confirmed": indicator.confirmed,
+            "polarity": settings.polarity.name(),
+            "responsible": indicator.responsible,
+            "targets": each(|line| json!(line.target.label())),
+            "targets_original": each(|line| json!(line.target_original.label())),
+            "realised": each(|line| json!(plain(&line.realised))),
+            "realised_verified": each(|line| json!(plain(&line.realised_verified))),
+            "achievement": each(|line| json!(achievement(line))),
+            "achievement_reported": each(|line| json!(achievement_reported(line))),
+            "rating": each(|line| json!(line.rating().map(|rating| rating.name))),
+            "reason": each(|line| json!(reason(line))),
+            "to_date": line_json(&figures.to_date),
+            "year": line_json(&figures.year),
+        })
+    }
+
+    /// An objective: the same keys, nothing in them.
+    fn heading_json(&self) -> Value {
+        let mut row = json!({ "code": self.code, "level": self.level, "name": self.name });
+        for key in ["indicator", "unit", "kind", "confirmed", "polarity", "responsible"] {
+            row[key] = Value::Null;
+        }
+        for key in ["targets", "targets_original", "realised", "realised_verified"] {
+            row[key] = json!([]);
+        }
+        for key in ["achievement", "achievement_reported", "rating", "reason"] {
+            row[key] = json!([]);
+        }
+        row["to_date"] = Value::Null;
+        row["year"] = Value::Null;
+        row
+    }
+}
+
+/// One period of the JSON contract.
+pub fn line_json(line: &Line) -> Value {
+    json!({
+        "target": line.target.label(),
+        "target_original": line.target_original.label(),
+        "realised": plain(&line.realised),
+        "realised_verified": plain(&line.realised_verified),
+        "achievement": achievement(line),
+        "achievement_reported": achievement_reported(line),
+        "rating": line.rating().map(|rating| rating.name),
+        "reason": reason(line),
+    })
+}
+
+/// A realisation as a decimal string, or the text; none when there is none.
+pub fn plain(realised: &Realised) -> Option<String> {
+    match realised {
+        Realised::Number(number) => Some(number.plain()),
+        Realised::Text(text) => Some(text.to_string()),
+        Realised::NotReported | Realised::DenominatorZero => None,
+    }
+}
+
+/// The official achievement with two decimals.
+pub fn achievement(line: &Line) -> Option<String> {
+    line.achievement.as_ref().ok().map(two_decimals)
+}
+
+/// The achievement of everything reported, with two decimals.
+pub fn achievement_reported(line: &Line) -> Option<String> {
+    line.achievement_reported.as_ref().ok().map(two_decimals)
+}
+
+/// Why there is no official achievement, or what is to be known about it.
+pub fn reason(line: &Line) -> Option<&'static str> {
+    match &line.achievement {
+        Err(cause) => Some(cause.name()),
+        Ok(_) => line.not_aggregable.then_some("NOT_AGGREGABLE"),
+    }
+}
+
+/// The official achievement for people: the figure, or why there is none.
+pub fn achievement_label(line: &Line) -> String {
+    match achievement(line) {
+        Some(percent) => render::number(&percent),
+        None if line.achievement_reported.is_ok() => text::say("figure.not_verified"),
+        None => reason(line).map_or_else(String::new, |reason| text::term("reason", reason)),
+    }
+}
+
+/// A realisation for people; a dash where there is none.
+pub fn realised_label(realised: &Realised) -> String {
+    plain(realised).map_or_else(|| "–".to_owned(), |figure| render::number(&figure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::find::tests::plan_2024;
+
+    #[test]
+    fn rows_stand_in_the_plans_order_with_the_same_keys() {
+        let state = plan_2024();
+        let rows = rows(&state, 2024, Quarter::Q1, None);
+        let codes: Vec<&str> = rows.iter().map(|row| row.code.as_str()).collect();
+        assert_eq!(codes.len(), 4 + 101);
+        assert_eq!(codes[..4], ["1", "1.1", "1.1.1", "1.1.1.1"]);
+        let keys =
+            |row: &Row<'_>| row.json(Quarter::Q1).as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&rows[0]), keys(&rows[1]));
+    }
+
+    #[test]
+    fn r8_the_four_kinds_of_target_have_their_own_reasons() {
+        let state = plan_2024();
+        let rows = rows(&state, 2024, Quarter::Q4, None);
+        let json = |code: &str| rows.iter().find(|row| row.code == code).unwrap().json(Quarter::Q4);
+        let row = json("1.1.1.3");
+        assert_eq!(row["targets"], json!(["not planned", "11", "not planned", "missing"]));
+        assert_eq!(
+            row["reason"],
+            json!(["TARGET_NOT_PLANNED", "NOT_REPORTED", "TARGET_NOT_PLANNED", "TARGET_MISSING"])
+        );
+        assert_eq!(row["year"]["target"], "missing");
+        assert_eq!(json("1.1.2.2")["year"]["target"], "945");
+        assert_eq!(json("1.1.2.2")["realised"], json!([null, null, null, null]));
+    }
+
+    #[test]
+    fn a_units_rows_keep_their_objectives() {
+        let state = plan_2024();
+        let unit = state.people.unit_named("kepala bidang koperasi").unwrap();
+        let rows = rows(&state, 2024, Quarter::Q1, Some(unit));
+        assert!(rows.iter().any(|row| row.level == "objective"));
+        assert!(
+            rows.len() < 105 && rows.iter().filter(|row| row.level != "objective").all(|row| {
+                matches!(&row.subject, Subject::Indicator { indicator, .. } if indicator.unit == Some(unit))
+            })
+        );
+    }
+}

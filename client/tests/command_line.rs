@@ -1,0 +1,193 @@
+//! The binary from outside: what it prints, where, and with which exit code.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn renaksi(home: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_renaksi"))
+        .args(arguments)
+        .env_clear()
+        .env("RENAKSI_HOME", home)
+        .env("RENAKSI_LANG", "en")
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(text.trim_end().lines().count(), 1, "one object on stdout: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn written(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn plan(folder: &TempDir) -> String {
+    written(folder, "rencana.txt", renaksi_seeds::PLAN_2024_TXT).display().to_string()
+}
+
+#[test]
+fn a_dry_run_equals_the_verified_reading() {
+    let folder = TempDir::new().unwrap();
+    let output = renaksi(folder.path(), &["plan", "import", &plan(&folder), "--dry-run", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+    let (got, expected) =
+        (json(&output), serde_json::from_str::<Value>(renaksi_seeds::PLAN_2024_EXPECTED).unwrap());
+    for key in ["office", "year", "counts", "objectives"] {
+        assert_eq!(got[key], expected[key], "{key}");
+    }
+    let keys: Vec<&String> = got.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["office", "year", "counts", "warnings", "objectives"]);
+    let missing: Vec<&Value> =
+        got["warnings"].as_array().unwrap().iter().filter(|w| w["code"] == "TARGET_MISSING").collect();
+    assert_eq!(missing.len(), 12);
+    assert_eq!(missing[0]["line"], 208);
+    assert!(missing[0]["message"].as_str().unwrap().starts_with("TW 4 of \"Jumlah rumah tangga miskin"));
+}
+
+#[test]
+fn a_dry_run_for_people_shows_tree_counts_and_warnings_in_both_languages() {
+    let folder = TempDir::new().unwrap();
+    let file = plan(&folder);
+    let shown = |language: &str| {
+        let output = renaksi(folder.path(), &["plan", "import", &file, "--dry-run", "--lang", language]);
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (english, indonesian) = (shown("en"), shown("id"));
+    for text in [&english, &indonesian] {
+        assert!(text.contains("1.1.2.2") && text.contains("585") && text.contains("7,8"), "{text}");
+        assert!(text.contains("KIND_UNCERTAIN (") && !text.contains('\u{1b}'), "{text}");
+    }
+    assert!(english.contains("Only read; nothing was changed."));
+    assert!(indonesian.contains("Hanya dibaca; tidak ada yang diubah."));
+}
+
+#[track_caller]
+fn check_failure(arguments: &[&str], exit: i32, code: &str) -> Value {
+    let folder = TempDir::new().unwrap();
+    let said = renaksi(folder.path(), arguments);
+    assert_eq!(said.status.code(), Some(exit), "{arguments:?}: {}", stderr(&said));
+    assert!(said.stdout.is_empty(), "errors go to stderr");
+    assert!(stderr(&said).contains("error: "), "{}", stderr(&said));
+    let output = renaksi(folder.path(), &[arguments, &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(exit));
+    assert_eq!(stderr(&output), "");
+    let object = json(&output);
+    let error = &object["error"];
+    assert_eq!(error["code"], code, "{error}");
+    for key in ["message", "hint"] {
+        let text = error[key].as_str().unwrap();
+        assert!(!text.is_empty() && !text.contains("%{") && !text.contains('–'), "{key}: {text}");
+    }
+    assert!(error["details"].is_object());
+    error.clone()
+}
+
+#[test]
+fn files_that_are_no_plan_are_exit_4_and_name_the_line() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str, bytes: &[u8]| written(&folder, name, bytes).display().to_string();
+    let import =
+        |file: &str, exit, code: &str| check_failure(&["plan", "import", file, "--dry-run"], exit, code);
+    assert_eq!(import(&at("a.txt", b"hello\n"), 4, "NOT_A_PLAN")["details"]["line"], "1");
+    import(&at("empty.txt", b""), 4, "NOT_A_PLAN");
+    import(&at("a.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj"), 4, "NOT_PLAIN_TEXT");
+    import(&at("a.docx", b"PK\x03\x04\x14\x00\x06\x00"), 4, "NOT_PLAIN_TEXT");
+    let half = &renaksi_seeds::PLAN_2024_TXT[..15_000];
+    import(&at("half.txt", half), 4, "HALF_PLAN");
+    let twice = [renaksi_seeds::PLAN_2024_TXT, renaksi_seeds::PLAN_2024_TXT].concat();
+    import(&at("twice.txt", &twice), 4, "TWO_PLANS");
+    import(&folder.path().join("nowhere.txt").display().to_string(), 2, "FILE_NOT_FOUND");
+    import(&folder.path().display().to_string(), 1, "IO_FAILED");
+    let file = plan(&folder);
+    check_failure(&["plan", "import", &file, "--dry-run", "--year", "2025"], 4, "YEAR_DIFFERS");
+}
+
+#[test]
+fn what_is_not_understood_is_exit_2() {
+    check_failure(&["fly"], 2, "USAGE");
+    check_failure(&["plan", "import"], 2, "USAGE");
+    check_failure(&["--lang", "fr", "status"], 2, "USAGE");
+    check_failure(&["entry", "add", "UTTP"], 2, "USAGE");
+    check_failure(&["entry", "add", "UTTP", "--quantity", "1", "--text", "A"], 2, "USAGE");
+    check_failure(&["entry", "add", "UTTP", "--quantity", "1", "--evidence", "x.jpg"], 2, "USAGE");
+    check_failure(&["entry", "void", "abcdef"], 2, "USAGE");
+    check_failure(&["entry", "verify"], 2, "USAGE");
+    check_failure(&["entry", "add", "UTTP", "--quantity", "1.234"], 2, "AMBIGUOUS_NUMBER");
+    check_failure(&["indicator", "set", "1.1", "--target", "120"], 2, "BAD_TARGET");
+}
+
+#[test]
+fn without_a_device_every_command_says_what_to_do() {
+    for arguments in [
+        &["status"][..],
+        &["sync"],
+        &["plan", "show"],
+        &["plan", "approve"],
+        &["entry", "list"],
+        &["entry", "add", "UTTP", "--quantity", "12"],
+        &["held", "list"],
+        &["indicator", "show", "1.1"],
+    ] {
+        let folder = TempDir::new().unwrap();
+        let output = renaksi(folder.path(), arguments);
+        let said = stderr(&output);
+        assert!(said.contains("hint: ") && said.contains("renaksi enroll"), "{arguments:?}: {said}");
+        assert_ne!(output.status.code(), Some(0));
+        let output = renaksi(folder.path(), &[arguments, &["--json"]].concat());
+        assert_eq!(json(&output)["error"]["code"], "NOT_ENROLLED", "{arguments:?}");
+    }
+    check_failure(&["enroll", "nonsense"], 2, "BAD_INVITE");
+}
+
+#[test]
+fn help_and_errors_speak_indonesian_when_asked() {
+    let folder = TempDir::new().unwrap();
+    let output = renaksi(folder.path(), &["entry", "--help", "--lang", "id"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Mencatat"), "{:?}", output.stderr);
+    let output = renaksi(folder.path(), &["status", "--lang=id"]);
+    assert!(stderr(&output).starts_with("galat: "), "{}", stderr(&output));
+}
+
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let folder = TempDir::new().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_renaksi"))
+        .args(["plan", "import", &plan(&folder), "--dry-run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(stderr(&output), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn completions_and_man_are_printed() {
+    let folder = TempDir::new().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = renaksi(folder.path(), &["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8(output.stdout).unwrap().contains("renaksi"));
+    }
+    let page = String::from_utf8(renaksi(folder.path(), &["man"]).stdout).unwrap();
+    assert!(page.contains(".TH renaksi"), "{page}");
+    assert_eq!(renaksi(folder.path(), &["--version"]).status.code(), Some(0));
+}
