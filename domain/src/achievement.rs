@@ -59,6 +59,8 @@ pub enum NoFigure {
     TargetZero,
     TargetNegative,
     NotReported,
+    /// Reported, and nothing of it verified yet.
+    NotVerified,
     DenominatorZero,
     RealisationZero,
 }
@@ -73,19 +75,21 @@ impl NoFigure {
             NoFigure::TargetZero => "TARGET_ZERO",
             NoFigure::TargetNegative => "TARGET_NEGATIVE",
             NoFigure::NotReported => "NOT_REPORTED",
+            NoFigure::NotVerified => "NOT_VERIFIED",
             NoFigure::DenominatorZero => "DENOMINATOR_ZERO",
             NoFigure::RealisationZero => "REALISATION_ZERO",
         }
     }
 
     /// All causes.
-    pub const ALL: [NoFigure; 8] = [
+    pub const ALL: [NoFigure; 9] = [
         NoFigure::TargetNotPlanned,
         NoFigure::TargetMissing,
         NoFigure::TargetIsText,
         NoFigure::TargetZero,
         NoFigure::TargetNegative,
         NoFigure::NotReported,
+        NoFigure::NotVerified,
         NoFigure::DenominatorZero,
         NoFigure::RealisationZero,
     ];

@@ -70,6 +70,12 @@ pub struct Effect {
     pub before: Option<Counted>,
     /// The entry as it counts now, where the command alone does not say it.
     pub after: Option<Counted>,
+    /// What stands as the latest reported reading of the quarter that it left, where it was the latest there.
+    pub reported_left: Option<Box<Counted>>,
+    /// The same of the verified readings.
+    pub verified_left: Option<Box<Counted>>,
+    /// What a lock froze: [`crate::hash::figures_hash`] of the quarter.
+    pub frozen: Option<Box<[u8; 32]>>,
 }
 
 /// How an entry counts.
@@ -81,6 +87,8 @@ pub struct Counted {
     pub on: Date,
     pub reading: Reading,
     pub state: EntryState,
+    /// The record that first counted it, which orders readings of one day; 0 for the record itself.
+    pub position: Position,
 }
 
 /// One record of the log: a command as its author signed it, and what was decided about it.
@@ -118,6 +126,10 @@ pub fn apply(state: &mut State, record: &Record) {
     let envelope = &record.envelope;
     if let Some(incarnation) = state.people.incarnations.get_mut(envelope.origin.index()) {
         incarnation.last_sequence = envelope.sequence;
+        let device = state.people.devices.get_mut(incarnation.device.index());
+        if let Some(device) = device.filter(|device| device.revoked.is_some()) {
+            device.after_revocation += 1;
+        }
     }
     match (&record.outcome, &envelope.command) {
         (Outcome::Recorded(_), Command::People(command)) => people::apply(state, record, command),
@@ -131,6 +143,14 @@ pub fn apply(state: &mut State, record: &Record) {
         (Outcome::Recorded(_), Command::Unreadable) | (Outcome::Held(_), _) | (Outcome::Refused(_), _) => {}
     }
 }
+
+/// A character that a terminal obeys instead of showing it: control characters and overrides of the writing direction.
+pub fn is_unprintable(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Longest text of a command in bytes; with all that a record may say beside it, it stays a leaf of the log.
+pub const TEXT_BYTES_MAX: usize = 4_000;
 
 /// Which roles may ask a command at all. The host (the operator at the server's own console) may do what an operator
 /// may, and enrol devices.
@@ -156,6 +176,13 @@ pub fn allowed_roles(command: &Command) -> &'static [Role] {
 fn permitted(state: &State, envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
     if envelope.command == Command::Unreadable {
         return Err(Rejection::new(Code::Unreadable).with("sequence", envelope.sequence));
+    }
+    if let Some(bytes) = envelope.command.texts().map(str::len).find(|bytes| *bytes > TEXT_BYTES_MAX) {
+        return Err(Rejection::new(Code::TooLarge).with("bytes", bytes).with("bytes_max", TEXT_BYTES_MAX));
+    }
+    if let Some(text) = envelope.command.texts().find(|text| text.chars().any(is_unprintable)) {
+        let at = text.chars().position(is_unprintable).map_or(0, |at| at + 1);
+        return Err(Rejection::new(Code::TextUnprintable).with("character", at));
     }
     if envelope.origin == Origin::HOST {
         return match &envelope.command {
@@ -241,5 +268,21 @@ impl Command {
             Command::Entry(EntryCommand::Add(_) | EntryCommand::Amend(_) | EntryCommand::Void(_))
                 | Command::Held(HeldCommand::Withdraw(_))
         )
+    }
+
+    /// Every text that the command carries.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts: Vec<&str> = match self {
+            Command::People(PeopleCommand::FoundOffice(found)) => vec![&found.name],
+            Command::People(PeopleCommand::AddUnit(add)) => vec![&add.name],
+            Command::People(_) | Command::Held(_) | Command::Quarter(_) | Command::Unreadable => Vec::new(),
+            Command::Plan(command) => command.texts(),
+            Command::Indicator(set) => set.targets.iter().filter_map(|(_, target)| target.text()).collect(),
+            Command::Entry(EntryCommand::Add(add)) => add.reading.text().into_iter().collect(),
+            Command::Entry(EntryCommand::Amend(amend)) => amend.reading.text().into_iter().collect(),
+            Command::Entry(_) => Vec::new(),
+            Command::Revision(command) => command.texts(),
+        };
+        texts.into_iter()
     }
 }

@@ -1,19 +1,21 @@
 //! Entries: one recorded fact each. Increments add up, so two officers never conflict; an entry is never edited in place.
 
-use std::collections::BTreeMap;
-
 use crate::command::{Counted, Effect, Envelope, Outcome, Record};
 use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::indicator::Indicator;
 use crate::people::Role;
 use crate::proposal::Kind;
-
 use crate::quantity::{Quantity, Target};
 use crate::quarter::{PlanQuarter, is_late};
 use crate::rejection::{Code, Rejection};
 use crate::state::State as OfficeState;
-use crate::tally::{Figure, QuarterTally, Tally};
+use crate::tally::Figure;
 use crate::time::{DAY_MICROS, Date, Quarter, Timestamp};
+
+mod counting;
+
+pub use counting::Entries;
+pub(crate) use counting::{changed, counted};
 
 /// What was counted or read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,16 @@ pub enum Reading {
     Ratio { numerator: Quantity, denominator: Quantity },
     /// What a text target asks for (`WTP`, `A`).
     Text(Box<str>),
+}
+
+impl Reading {
+    /// The text of a text reading.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Reading::Text(text) => Some(text),
+            Reading::Quantity(_) | Reading::Ratio { .. } => None,
+        }
+    }
 }
 
 /// How an entry counts.
@@ -76,72 +88,6 @@ pub struct Entry {
     pub late: bool,
     /// The record that first counted it.
     pub position: Position,
-}
-
-/// All entries of the office, by slot and by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entries {
-    table: Vec<Entry>,
-    /// Per origin, (sequence, slot) in the order of sequences.
-    by_origin: BTreeMap<Origin, Vec<(u32, u32)>>,
-}
-
-impl Entries {
-    /// Every entry, in the order of the records that first counted them.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
-        self.table.iter()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    /// True when there are none.
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
-    /// An entry by its key.
-    pub fn get(&self, key: CommandKey) -> Option<&Entry> {
-        self.slot(key).map(|slot| &self.table[slot as usize])
-    }
-
-    /// An entry by its slot.
-    pub fn at(&self, slot: u32) -> Option<&Entry> {
-        self.table.get(slot as usize)
-    }
-
-    fn slot(&self, key: CommandKey) -> Option<u32> {
-        let slots = self.by_origin.get(&key.origin)?;
-        let at = slots.binary_search_by_key(&key.sequence, |(sequence, _)| *sequence).ok()?;
-        Some(slots[at].1)
-    }
-
-    /// The index of a table that was stored in the order of [`Entries::iter`]; `None` when a key occurs twice.
-    pub fn from_table(table: Vec<Entry>) -> Option<Entries> {
-        let slots = u32::try_from(table.len()).ok()?;
-        let mut keys: Vec<(CommandKey, u32)> = table.iter().map(|entry| entry.key).zip(0..slots).collect();
-        keys.sort_unstable();
-        if keys.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return None;
-        }
-        let mut by_origin: BTreeMap<Origin, Vec<(u32, u32)>> = BTreeMap::new();
-        for (key, slot) in keys {
-            by_origin.entry(key.origin).or_default().push((key.sequence, slot));
-        }
-        Some(Entries { table, by_origin })
-    }
-
-    pub(crate) fn push(&mut self, entry: Entry) -> u32 {
-        let slot = u32::try_from(self.table.len()).expect("fewer than 2^32 entries in one office");
-        let CommandKey { origin, sequence } = entry.key;
-        let slots = self.by_origin.entry(origin).or_default();
-        let at = slots.partition_point(|(known, _)| *known < sequence);
-        slots.insert(at, (sequence, slot));
-        self.table.push(entry);
-        slot
-    }
 }
 
 /// Adds an entry.
@@ -199,7 +145,7 @@ pub(crate) fn decide(
     match command {
         EntryCommand::Add(add) => decide_add(state, envelope, add, now),
         EntryCommand::Amend(amend) => decide_amend(state, envelope, amend, now),
-        EntryCommand::Void(void) => decide_void(state, envelope, void),
+        EntryCommand::Void(void) => decide_void(state, envelope, void, now),
         EntryCommand::Verify(version) => decide_judgement(state, envelope, version, State::Verified, now),
         EntryCommand::Return(version) => {
             reason_given(envelope)?;
@@ -223,32 +169,33 @@ fn decide_add(
 ) -> Result<Outcome, Rejection> {
     let indicator = state.known_indicator(Some(add.indicator))?;
     readable(indicator, add.on, &add.reading)?;
-    if let Some(cause) = inadmissible(state, envelope, add.indicator, add.on, now) {
+    if let Some(cause) = inadmissible(state, envelope, add.indicator, (add.on, add.on.quarter()), now) {
         return Ok(Outcome::Held(cause));
     }
     let quarter = PlanQuarter { year: indicator.year, quarter: add.on.quarter() };
-    let after = after_awaited(state, envelope, add, now);
-    Ok(Outcome::Recorded(Effect { late: is_late(state, quarter, now), before: None, after }))
+    let after = after_awaited(state, envelope.key(), envelope.author, added(add), now);
+    Ok(Outcome::Recorded(Effect { late: is_late(state, quarter, now), after, ..Effect::default() }))
 }
 
 /// How a new entry counts with the changes that arrived before it and waited for it: all of them or none.
-fn after_awaited(
+pub(crate) fn after_awaited(
     state: &OfficeState,
-    envelope: &Envelope,
-    add: &AddEntry,
+    entry: CommandKey,
+    author: PersonId,
+    mut counted: Counted,
     now: Timestamp,
 ) -> Option<Counted> {
-    let mut counted = added(add);
-    let waiting = state.awaited_chain(envelope.key());
+    let waiting = state.awaited_chain(entry);
     for key in &waiting {
-        let held = state.held.get(key).filter(|held| held.author == envelope.author)?;
+        let held = state.held.get(key).filter(|held| held.author == author)?;
         device_standing(state, key.origin).is_none().then_some(())?;
         match &held.command {
             EntryCommand::Amend(amend) => {
-                let indicator = state.indicator(add.indicator)?;
+                let indicator = state.indicator(counted.indicator)?;
                 readable(indicator, amend.on, &amend.reading).ok()?;
                 let admitted = amend.on <= state.day(now).plus_days(1)
-                    && not_admitted(state, held.author, add.indicator, amend.on).is_none();
+                    && not_admitted(state, held.author, counted.indicator, amend.on, amend.on.quarter())
+                        .is_none();
                 admitted.then_some(())?;
                 counted.quarter = amend.on.quarter();
                 counted.on = amend.on;
@@ -267,6 +214,7 @@ fn added(add: &AddEntry) -> Counted {
         on: add.on,
         reading: add.reading.clone(),
         state: State::Recorded,
+        position: 0,
     }
 }
 
@@ -322,31 +270,49 @@ fn inadmissible(
     state: &OfficeState,
     envelope: &Envelope,
     id: IndicatorId,
-    on: Date,
+    (on, counts_in): (Date, Quarter),
     now: Timestamp,
 ) -> Option<Rejection> {
     if let Some(cause) = device_standing(state, envelope.origin) {
         return Some(cause);
     }
-    let tomorrow = state.day(now).plus_days(1);
-    if on > tomorrow || envelope.made_at > now.plus_micros(DAY_MICROS) {
-        let ahead_seconds = (envelope.made_at.0.saturating_sub(now.0) / 1_000_000).max(0);
-        let code = state.indicator(id).map_or("", |indicator| &indicator.code);
-        return Some(
-            Rejection::new(Code::ClockImplausible)
-                .with("indicator", code)
-                .with("date", on)
-                .with("ahead_seconds", ahead_seconds),
-        );
-    }
-    not_admitted(state, envelope.author, id, on)
+    implausible(state, envelope, id, on, now)
+        .or_else(|| not_admitted(state, envelope.author, id, on, counts_in))
 }
 
-fn not_admitted(state: &OfficeState, author: PersonId, id: IndicatorId, on: Date) -> Option<Rejection> {
+/// A day after tomorrow, or a device's clock more than a day ahead of the server's.
+fn implausible(
+    state: &OfficeState,
+    envelope: &Envelope,
+    id: IndicatorId,
+    on: Date,
+    now: Timestamp,
+) -> Option<Rejection> {
+    let tomorrow = state.day(now).plus_days(1);
+    if on <= tomorrow && envelope.made_at <= now.plus_micros(DAY_MICROS) {
+        return None;
+    }
+    let ahead_seconds = (envelope.made_at.0.saturating_sub(now.0) / 1_000_000).max(0);
+    let code = state.indicator(id).map_or("", |indicator| &indicator.code);
+    Some(
+        Rejection::new(Code::ClockImplausible)
+            .with("indicator", code)
+            .with("date", on)
+            .with("ahead_seconds", ahead_seconds),
+    )
+}
+
+fn not_admitted(
+    state: &OfficeState,
+    author: PersonId,
+    id: IndicatorId,
+    on: Date,
+    counts_in: Quarter,
+) -> Option<Rejection> {
     let indicator = state.indicator(id)?;
     let about = |code| Rejection::new(code).with("indicator", &indicator.code);
-    if !state.takes_entries(id, on.quarter()) {
-        return Some(about(Code::IndicatorRetired).with("quarter", on.quarter().number()));
+    if !state.takes_entries(id, counts_in) {
+        return Some(about(Code::IndicatorRetired).with("quarter", counts_in.number()));
     }
     let assigned = state.people.assignments_on(author, on).any(|assignment| {
         matches!(assignment.role, Role::Officer | Role::HeadOfUnit)
@@ -357,7 +323,7 @@ fn not_admitted(state: &OfficeState, author: PersonId, id: IndicatorId, on: Date
         let unit = indicator.unit.and_then(|id| state.people.unit(id)).map_or("", |unit| &unit.name);
         return Some(about(Code::NotAssigned).with("date", on).with("unit", unit));
     }
-    locked(state, indicator, on.quarter())
+    locked(state, indicator, counts_in)
 }
 
 fn device_standing(state: &OfficeState, origin: Origin) -> Option<Rejection> {
@@ -395,16 +361,28 @@ fn decide_amend(
     if let Some(cause) = cause {
         return Ok(Outcome::Held(cause));
     }
-    if let Some(cause) = inadmissible(state, envelope, entry.indicator, amend.on, now) {
+    let counts_in = amended_quarter(entry, amend);
+    if let Some(cause) = inadmissible(state, envelope, entry.indicator, (amend.on, counts_in), now) {
         return Ok(Outcome::Held(cause));
     }
     let quarter = PlanQuarter { year: indicator.year, quarter: amend.on.quarter() };
-    let effect =
-        Effect { late: is_late(state, quarter, now), before: Some(counted(entry)), ..Effect::default() };
-    Ok(Outcome::Recorded(effect))
+    let after = Counted {
+        quarter: counts_in,
+        on: amend.on,
+        reading: amend.reading.clone(),
+        state: State::Recorded,
+        ..counted(entry)
+    };
+    let effect = changed(state, entry, &after);
+    Ok(Outcome::Recorded(Effect { late: is_late(state, quarter, now), ..effect }))
 }
 
-fn decide_void(state: &OfficeState, envelope: &Envelope, void: &EntryVersion) -> Result<Outcome, Rejection> {
+fn decide_void(
+    state: &OfficeState,
+    envelope: &Envelope,
+    void: &EntryVersion,
+    now: Timestamp,
+) -> Result<Outcome, Rejection> {
     reason_given(envelope)?;
     let (entry, indicator) = match own_entry(state, envelope, void.entry)? {
         Ok(found) => found,
@@ -412,11 +390,12 @@ fn decide_void(state: &OfficeState, envelope: &Envelope, void: &EntryVersion) ->
     };
     not_voided(state, entry)?;
     let cause = device_standing(state, envelope.origin)
+        .or_else(|| implausible(state, envelope, entry.indicator, entry.on, now))
         .or_else(|| moved(entry, void.base))
         .or_else(|| locked(state, indicator, entry.quarter));
     Ok(match cause {
         Some(cause) => Outcome::Held(cause),
-        None => Outcome::Recorded(Effect { before: Some(counted(entry)), ..Effect::default() }),
+        None => Outcome::Recorded(changed(state, entry, &Counted { state: State::Voided, ..counted(entry) })),
     })
 }
 
@@ -484,9 +463,8 @@ fn decide_judgement(
         }
         State::Voided => return Err(about(Code::EntryNotCounted).with("state", entry.state.name())),
     }
-    let before = counted(entry);
-    let after = Counted { state: to, ..before.clone() };
-    Ok(Outcome::Recorded(Effect { late: false, before: Some(before), after: Some(after) }))
+    let after = Counted { state: to, ..counted(entry) };
+    Ok(Outcome::Recorded(Effect { after: Some(after.clone()), ..changed(state, entry, &after) }))
 }
 
 /// A head of unit judges the entries of their unit, the head of office those that a head of unit recorded.
@@ -505,13 +483,11 @@ fn may_judge(
     heads_unit || (recorded_by_head && state.people.has_role(judge, Role::HeadOfOffice, today))
 }
 
-fn counted(entry: &Entry) -> Counted {
-    Counted {
-        indicator: entry.indicator,
-        quarter: entry.quarter,
-        on: entry.on,
-        reading: entry.reading.clone(),
-        state: entry.state,
+/// An entry that was carried over goes on counting where it was carried to, unless its day moves to another quarter.
+fn amended_quarter(entry: &Entry, amend: &AmendEntry) -> Quarter {
+    match amend.on.quarter() == entry.on.quarter() {
+        true => entry.quarter,
+        false => amend.on.quarter(),
     }
 }
 
@@ -528,7 +504,7 @@ pub(crate) fn apply(state: &mut OfficeState, record: &Record, command: &EntryCom
         }
         EntryCommand::Amend(amend) => state.change(amend.entry, |entry| {
             entry.version = record.envelope.key();
-            entry.quarter = amend.on.quarter();
+            entry.quarter = amended_quarter(entry, amend);
             entry.on = amend.on;
             entry.reading = amend.reading.clone();
             entry.state = State::Recorded;
@@ -541,111 +517,6 @@ pub(crate) fn apply(state: &mut OfficeState, record: &Record, command: &EntryCom
         EntryCommand::Verify(version) => state.change(version.entry, |entry| entry.state = State::Verified),
         EntryCommand::Return(version) => state.change(version.entry, |entry| entry.state = State::Returned),
     }
-}
-
-impl OfficeState {
-    pub(crate) fn count_new(
-        &mut self,
-        record: &Record,
-        key: CommandKey,
-        version: CommandKey,
-        author: PersonId,
-        counted: Counted,
-        late: bool,
-    ) {
-        let entry = Entry {
-            key,
-            version,
-            indicator: counted.indicator,
-            author,
-            on: counted.on,
-            reading: counted.reading,
-            quarter: counted.quarter,
-            state: counted.state,
-            late,
-            position: record.position,
-        };
-        let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { return };
-        let slot = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        for figure in entry.state.counts_in() {
-            indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
-        }
-        indicator.entries.push(slot);
-        self.entries.push(entry);
-    }
-
-    /// Changes an entry and what it counts in. A judgement keeps the version: figures that hold it before and after
-    /// stay as they are.
-    pub(crate) fn change(&mut self, key: CommandKey, how: impl FnOnce(&mut Entry)) {
-        let Some(slot) = self.entries.slot(key) else { return };
-        let before = self.entries.table[slot as usize].clone();
-        how(&mut self.entries.table[slot as usize]);
-        let after = self.entries.table[slot as usize].clone();
-        for figure in [Figure::Reported, Figure::Verified] {
-            let counted = before.state.counts_in().contains(&figure);
-            let counts = after.state.counts_in().contains(&figure);
-            if counted && counts && before.version == after.version {
-                continue;
-            }
-            if counted {
-                self.uncount(slot, &before, figure);
-            }
-            if counts && let Some(indicator) = self.indicators.get_mut(after.indicator.index()) {
-                indicator.tally.quarter_mut(figure, after.quarter).add(slot, after.on, &after.reading);
-            }
-        }
-        if before.indicator != after.indicator {
-            self.move_slot(slot, before.indicator, after.indicator);
-        }
-    }
-
-    fn uncount(&mut self, slot: u32, before: &Entry, figure: Figure) {
-        let Some(indicator) = self.indicators.get_mut(before.indicator.index()) else { return };
-        let tally = indicator.tally.quarter_mut(figure, before.quarter);
-        if tally.remove(slot, &before.reading) {
-            *tally = recount(&self.entries, &indicator.entries, figure, before.quarter, slot);
-        }
-    }
-
-    fn move_slot(&mut self, slot: u32, from: IndicatorId, to: IndicatorId) {
-        if let Some(indicator) = self.indicators.get_mut(from.index()) {
-            indicator.entries.retain(|other| *other != slot);
-        }
-        if let Some(indicator) = self.indicators.get_mut(to.index()) {
-            let at = indicator.entries.partition_point(|other| *other < slot);
-            indicator.entries.insert(at, slot);
-        }
-    }
-
-    /// Makes anew what follows from the entries and the held work: the figures, each indicator's list of entries, and
-    /// the changes that wait for their entry. For a state that was stored without them.
-    pub fn rebuild_derived(&mut self) {
-        self.awaited =
-            self.held.iter().filter_map(|(key, held)| held.awaits().map(|entry| (entry, *key))).collect();
-        for indicator in &mut self.indicators {
-            indicator.tally = Tally::default();
-            indicator.entries.clear();
-        }
-        for (slot, entry) in (0_u32..).zip(&self.entries.table) {
-            let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { continue };
-            indicator.entries.push(slot);
-            for figure in entry.state.counts_in() {
-                indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
-            }
-        }
-    }
-}
-
-/// Counts a quarter from its entries, leaving one slot out.
-fn recount(entries: &Entries, slots: &[u32], figure: Figure, quarter: Quarter, without: u32) -> QuarterTally {
-    let mut tally = QuarterTally::default();
-    for slot in slots.iter().filter(|slot| **slot != without) {
-        let Some(entry) = entries.at(*slot) else { continue };
-        if entry.quarter == quarter && entry.state.counts_in().contains(&figure) {
-            tally.add(*slot, entry.on, &entry.reading);
-        }
-    }
-    tally
 }
 
 impl OfficeState {

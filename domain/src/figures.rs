@@ -106,7 +106,7 @@ pub fn line(state: &State, indicator: &Indicator, period: Period) -> Line {
     let realised_verified = self::realised(state, indicator, period, Figure::Verified);
     let settings = indicator.settings_in(period.last());
     Line {
-        achievement: percent(&target, &realised_verified, settings),
+        achievement: verified_percent(&target, &realised, &realised_verified, settings),
         achievement_reported: percent(&target, &realised, settings),
         not_aggregable: is_not_aggregable(indicator, period),
         target,
@@ -114,6 +114,19 @@ pub fn line(state: &State, indicator: &Indicator, period: Period) -> Line {
         realised,
         realised_verified,
     }
+}
+
+fn verified_percent(
+    target: &PeriodTarget,
+    realised: &Realised,
+    realised_verified: &Realised,
+    settings: Settings,
+) -> Result<BigRational, NoFigure> {
+    percent(target, realised_verified, settings).map_err(|reason| match realised {
+        Realised::NotReported => reason,
+        _ if reason == NoFigure::NotReported => NoFigure::NotVerified,
+        _ => reason,
+    })
 }
 
 fn percent(target: &PeriodTarget, realised: &Realised, settings: Settings) -> Result<BigRational, NoFigure> {
@@ -168,14 +181,12 @@ fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &
     if cells.iter().any(|cell| matches!(cell, Target::Missing)) {
         return PeriodTarget::Missing(together);
     }
-    let last_text = cells.iter().rev().find_map(|cell| match cell {
-        Target::Text(text) => Some(text.clone()),
-        _ => None,
-    });
-    match (last_text, together) {
-        (Some(text), _) => PeriodTarget::Text(text),
-        (None, Some(number)) => PeriodTarget::Number(number),
-        (None, None) => PeriodTarget::NotPlanned,
+    // A year that goes from `B` to a number, or back, is what its last planned quarter asks for.
+    let last = cells.iter().rev().find(|cell| matches!(cell, Target::Value(_) | Target::Text(_)));
+    match (last, together) {
+        (Some(Target::Text(text)), _) => PeriodTarget::Text(text.clone()),
+        (_, Some(number)) => PeriodTarget::Number(number),
+        (_, None) => PeriodTarget::NotPlanned,
     }
 }
 
@@ -205,8 +216,8 @@ pub fn realised(state: &State, indicator: &Indicator, period: Period, figure: Fi
         (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(|tally| tally.count == 0) => {
             Realised::NotReported
         }
-        (Kind::Sum | Kind::Cumulative, _) if only_texts(upto) => last_reading(upto),
-        (Kind::Sum | Kind::Cumulative, _) => Realised::Number(Exact::Decimal(sum(upto))),
+        (Kind::Sum | Kind::Cumulative, _) if ends_in_text(upto) => last_reading(upto),
+        (Kind::Sum | Kind::Cumulative, _) => sum_of_quarters(indicator, upto),
         (Kind::Latest, _) => last_reading(upto),
         (Kind::Average, _) => mean_of_quarters(indicator, upto),
     }
@@ -222,7 +233,7 @@ fn of_quarter(state: &State, indicator: &Indicator, quarter: Quarter, figure: Fi
             _ => Realised::NotReported,
         };
     }
-    if only_texts(std::slice::from_ref(tally)) {
+    if ends_in_text(std::slice::from_ref(tally)) {
         return last_reading(std::slice::from_ref(tally));
     }
     match kind {
@@ -247,7 +258,7 @@ fn sum(tallies: &[QuarterTally]) -> Decimal {
     tallies.iter().fold(Decimal::ZERO, |sum, tally| plus(sum, tally.sum))
 }
 
-fn only_texts(tallies: &[QuarterTally]) -> bool {
+fn ends_in_text(tallies: &[QuarterTally]) -> bool {
     let latest = tallies.iter().rev().find_map(|tally| tally.latest.as_ref());
     matches!(latest.map(|latest| &latest.reading), Some(Reading::Text(_)))
 }
@@ -263,9 +274,31 @@ fn last_reading(tallies: &[QuarterTally]) -> Realised {
     }
 }
 
-/// Σ numerator / Σ denominator × 100. Readings without parts cannot be combined: the last one stands.
+/// What the quarters come to together, each by the kind that held in it.
+fn sum_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
+    let adds_up =
+        |quarter: Quarter| matches!(indicator.settings_in(quarter).kind, Kind::Sum | Kind::Cumulative);
+    if Quarter::ALL[..upto.len()].iter().all(|quarter| adds_up(*quarter)) {
+        return Realised::Number(Exact::Decimal(sum(upto)));
+    }
+    let own = |(quarter, tally): (&Quarter, &QuarterTally)| match indicator.settings_in(*quarter).kind {
+        Kind::Sum | Kind::Cumulative => Some(rational(tally.sum)),
+        Kind::Average if tally.count > 0 => Some(rational(tally.sum) / BigInt::from(tally.count)),
+        Kind::Average => None,
+        Kind::Latest | Kind::Ratio => match ratio(std::slice::from_ref(tally)) {
+            Realised::Number(number) => Some(number.rational()),
+            _ => None,
+        },
+    };
+    let quarters = Quarter::ALL.iter().zip(upto);
+    Realised::Number(Exact::Quotient(quarters.filter_map(own).sum()))
+}
+
+/// Σ numerator / Σ denominator × 100. A reading without parts cannot be combined with anything: where it is the last,
+/// it stands alone.
 fn ratio(tallies: &[QuarterTally]) -> Realised {
-    if tallies.iter().all(|tally| tally.ratio_count == 0) {
+    let last = tallies.iter().rev().find_map(|tally| tally.latest.as_ref());
+    if !matches!(last.map(|latest| &latest.reading), Some(Reading::Ratio { .. })) {
         return last_reading(tallies);
     }
     let add = |part: fn(&QuarterTally) -> Decimal| {

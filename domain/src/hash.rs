@@ -4,18 +4,22 @@
 //! section is written in a canonical form: integers big-endian, texts with their length, options with a tag. Held work
 //! belongs to its indicator. What is only an index or a running sum of these is left out.
 
+use num_rational::BigRational;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::FOLD_VERSION;
+use crate::achievement::{NoFigure, two_decimals};
 use crate::entry::{Entry, EntryCommand, Reading};
+use crate::figures::{Period, Realised, line};
 use crate::held::Held;
 use crate::ids::{CommandKey, IndicatorId};
 use crate::indicator::{Indicator, Settings, TargetCell};
 use crate::people::{Assignment, People};
 use crate::plan::{Plan, Staging};
 use crate::quantity::{Quantity, Target};
-use crate::quarter::QuarterState;
+use crate::quarter::{PlanQuarter, QuarterState};
+use crate::rejection::Rejection;
 use crate::revision::{Change, Revision};
 use crate::state::State;
 use crate::time::Quarter;
@@ -43,7 +47,30 @@ pub fn state_hash(state: &State) -> StateHash {
         whole.digest(indicator_section(state, indicator, held));
     }
     homeless.into_iter().for_each(|(key, work)| whole.held(*key, work));
+    whole.digest(sequences(state));
     whole.finish()
+}
+
+/// The digest of a quarter's figures: of each indicator of the plan its code, how it is computed, and target, reported
+/// and verified realisation and achievement of the quarter and of the year to date, as they are printed.
+pub fn figures_hash(state: &State, quarter: PlanQuarter) -> StateHash {
+    let mut canon = Canon::new("figures");
+    canon.signed(i64::from(quarter.year));
+    canon.quarter(quarter.quarter);
+    let ids = state.plan(quarter.year).map_or(&[][..], |plan| &plan.indicators);
+    canon.list(ids.iter().filter_map(|id| state.indicator(*id)).collect::<Vec<_>>(), |canon, indicator| {
+        canon.text(&indicator.code);
+        canon.settings(&indicator.settings_in(quarter.quarter));
+        for period in [Period::Quarter(quarter.quarter), Period::ToDate(quarter.quarter)] {
+            let line = line(state, indicator, period);
+            canon.text(&line.target.label());
+            canon.realised(&line.realised);
+            canon.realised(&line.realised_verified);
+            canon.achievement(&line.achievement);
+            canon.achievement(&line.achievement_reported);
+        }
+    });
+    canon.finish()
 }
 
 fn indicator_of(state: &State, command: &EntryCommand) -> Option<IndicatorId> {
@@ -106,8 +133,17 @@ fn people(state: &State) -> StateHash {
     canon.list(incarnations, |canon, incarnation| {
         canon.number(u64::from(incarnation.device.0));
         canon.uuid(incarnation.uuid);
+    });
+    canon.finish()
+}
+
+/// How far each device has come. Apart from the people, because a replica of one unit does not see the others' commands.
+fn sequences(state: &State) -> StateHash {
+    let mut canon = Canon::new("sequences");
+    canon.list(&state.people.incarnations, |canon, incarnation| {
         canon.number(u64::from(incarnation.last_sequence));
     });
+    canon.list(&state.people.devices, |canon, device| canon.number(u64::from(device.after_revocation)));
     canon.finish()
 }
 
@@ -230,6 +266,22 @@ impl Canon {
         });
     }
 
+    fn realised(&mut self, realised: &Realised) {
+        match realised {
+            Realised::Number(number) => self.text(&number.plain()),
+            Realised::Text(text) => self.text(text),
+            Realised::NotReported => self.text("not reported"),
+            Realised::DenominatorZero => self.text("denominator zero"),
+        }
+    }
+
+    fn achievement(&mut self, achievement: &Result<BigRational, NoFigure>) {
+        match achievement {
+            Ok(percent) => self.text(&two_decimals(percent)),
+            Err(reason) => self.text(reason.name()),
+        }
+    }
+
     fn settings(&mut self, settings: &Settings) {
         self.text(settings.kind.name());
         self.text(settings.polarity.name());
@@ -284,6 +336,7 @@ impl Canon {
         self.quarter(draft.effective);
         self.text(revision.state.name());
         self.number(u64::from(revision.drafted_by.0));
+        self.list(&revision.authors, |canon, id| canon.number(u64::from(id.0)));
         self.option(revision.submitted_by, |canon, id| canon.number(u64::from(id.0)));
         self.option(revision.decided_by, |canon, id| canon.number(u64::from(id.0)));
         self.number(revision.position);
@@ -324,6 +377,15 @@ impl Canon {
         }
     }
 
+    /// Under the name that was stored, whether or not this release knows it.
+    fn cause(&mut self, cause: &Rejection) {
+        self.text(cause.stored_code());
+        self.list(cause.stored_details().collect::<Vec<_>>(), |canon, (name, value)| {
+            canon.text(name);
+            canon.text(value);
+        });
+    }
+
     fn reading(&mut self, reading: &Reading) {
         match reading {
             Reading::Quantity(quantity) => {
@@ -357,11 +419,7 @@ impl Canon {
     fn held(&mut self, key: CommandKey, held: &Held) {
         self.key(key);
         self.number(u64::from(held.author.0));
-        self.text(held.cause.code.name());
-        self.list(&held.cause.details, |canon, (name, value)| {
-            canon.text(name);
-            canon.text(value);
-        });
+        self.cause(&held.cause);
         self.number(held.position);
         self.signed(held.time.0);
         self.text(held.fate.name());

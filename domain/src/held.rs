@@ -1,7 +1,9 @@
 //! Held work: facts that the rules of the day did not admit. They wait, visibly, until a person decides.
 
 use crate::command::{Counted, Effect, Envelope, Outcome, Record};
-use crate::entry::{EntryCommand, State as EntryState, readable, reason_given};
+use crate::entry::{
+    AddEntry, EntryCommand, State as EntryState, after_awaited, changed, counted, readable, reason_given,
+};
 use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::quarter::{PlanQuarter, is_late};
 use crate::rejection::{Code, Rejection};
@@ -121,50 +123,85 @@ pub(crate) fn decide(
 
 /// How the held command would count if it were let in now.
 fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -> Result<Effect, Rejection> {
-    let (before, asked) = match &held.command {
-        EntryCommand::Add(add) => (None, Some((add.indicator, add.on, add.reading.clone()))),
+    match &held.command {
+        EntryCommand::Add(add) => {
+            let after = released_add(add, release);
+            let late = admissible(state, release, &after, now)?;
+            let settled = after_awaited(state, release.held, held.author, after.clone(), now);
+            Ok(Effect { late, after: Some(settled.unwrap_or(after)), ..Effect::default() })
+        }
         EntryCommand::Amend(amend) => {
             let entry = known_entry(state, amend.entry)?;
-            (Some(entry), Some((entry.indicator, amend.on, amend.reading.clone())))
+            open(state, entry.indicator, entry.quarter)?;
+            let after = Counted {
+                indicator: release.to.unwrap_or(entry.indicator),
+                quarter: release.count_in.unwrap_or(amend.on.quarter()),
+                on: amend.on,
+                reading: amend.reading.clone(),
+                state: EntryState::Recorded,
+                position: entry.position,
+            };
+            let late = admissible(state, release, &after, now)?;
+            Ok(Effect { late, after: Some(after.clone()), ..changed(state, entry, &after) })
         }
-        EntryCommand::Void(void) => (Some(known_entry(state, void.entry)?), None),
+        EntryCommand::Void(void) => {
+            if release.to.is_some() || release.count_in.is_some() {
+                return Err(
+                    Rejection::new(Code::NothingToChange).with("entry", state.public_id(release.held))
+                );
+            }
+            let entry = known_entry(state, void.entry)?;
+            open(state, entry.indicator, entry.quarter)?;
+            let after = Counted { state: EntryState::Voided, ..counted(entry) };
+            Ok(Effect { after: Some(after.clone()), ..changed(state, entry, &after) })
+        }
         EntryCommand::Verify(_) | EntryCommand::Return(_) => {
-            return Err(Rejection::new(Code::UnknownHeld).with("entry", state.public_id(release.held)));
+            Err(Rejection::new(Code::UnknownHeld).with("entry", state.public_id(release.held)))
         }
-    };
-    let before = before.map(|entry| Counted {
-        indicator: entry.indicator,
-        quarter: entry.quarter,
-        on: entry.on,
-        reading: entry.reading.clone(),
-        state: entry.state,
-    });
-    if let Some(before) = &before {
-        open(state, before.indicator, before.quarter)?;
     }
-    let Some((indicator, on, reading)) = asked else {
-        let after = before.clone().map(|counted| Counted { state: EntryState::Voided, ..counted });
-        return Ok(Effect { late: false, before, after });
-    };
-    let indicator = release.to.unwrap_or(indicator);
-    let quarter = release.count_in.unwrap_or(on.quarter());
-    let known = state.known_indicator(Some(indicator))?;
-    if known.year != on.year() {
-        return Err(Rejection::new(Code::WrongYear).with("date", on).with("year", known.year));
+}
+
+fn released_add(add: &AddEntry, release: &ReleaseHeld) -> Counted {
+    Counted {
+        indicator: release.to.unwrap_or(add.indicator),
+        quarter: release.count_in.unwrap_or(add.on.quarter()),
+        on: add.on,
+        reading: add.reading.clone(),
+        state: EntryState::Recorded,
+        position: 0,
+    }
+}
+
+/// Whether a reading may count where a release puts it; answers whether it is late.
+fn admissible(
+    state: &State,
+    release: &ReleaseHeld,
+    after: &Counted,
+    now: Timestamp,
+) -> Result<bool, Rejection> {
+    let (on, quarter) = (after.on, after.quarter);
+    let indicator = state.known_indicator(Some(after.indicator))?;
+    let own = PlanQuarter { year: indicator.year, quarter: on.quarter() };
+    if indicator.year != on.year() {
+        return Err(Rejection::new(Code::WrongYear).with("date", on).with("year", indicator.year));
     }
     if quarter < on.quarter() {
         return Err(Rejection::new(Code::QuarterNotOpen).with("quarter", quarter.number()).with("date", on));
     }
-    if !state.takes_entries(indicator, quarter) {
+    // What happened in an open quarter counts there and nowhere else.
+    if release.count_in.is_some() && quarter != on.quarter() && !state.is_locked(own) {
+        return Err(Rejection::new(Code::NothingToChange)
+            .with("entry", state.public_id(release.held))
+            .with("quarter", own.quarter.number()));
+    }
+    if !state.takes_entries(after.indicator, quarter) {
         return Err(Rejection::new(Code::IndicatorRetired)
-            .with("indicator", &known.code)
+            .with("indicator", &indicator.code)
             .with("quarter", quarter.number()));
     }
-    readable(known, on, &reading)?;
-    open(state, indicator, quarter)?;
-    let late = is_late(state, PlanQuarter { year: known.year, quarter: on.quarter() }, now);
-    let after = Counted { indicator, quarter, on, reading, state: EntryState::Recorded };
-    Ok(Effect { late, before, after: Some(after) })
+    readable(indicator, on, &after.reading)?;
+    open(state, after.indicator, quarter)?;
+    Ok(is_late(state, own, now))
 }
 
 fn known_entry(state: &State, key: CommandKey) -> Result<&crate::entry::Entry, Rejection> {
@@ -246,10 +283,17 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &HeldCommand, e
         HeldCommand::Dismiss(_) => Fate::Dismissed,
         HeldCommand::Withdraw(_) => Fate::Withdrawn,
     };
-    let (HeldCommand::Release(_), Some(after)) = (command, effect.after.clone()) else { return };
-    let (author, target) = (held.author, held.command.entry());
-    match target {
-        None => state.count_new(record, key, key, author, after, effect.late),
+    let (HeldCommand::Release(release), Some(after)) = (command, effect.after.clone()) else { return };
+    let (author, asked) = (held.author, held.command.clone());
+    match asked.entry() {
+        None => {
+            let EntryCommand::Add(add) = asked else { return };
+            // The same question that `released` asked, at the same time and of the same state.
+            let settled =
+                after_awaited(state, key, author, released_add(&add, release), record.time).is_some();
+            let version = if settled { state.settle_awaited(key) } else { key };
+            state.count_new(record, key, version, author, after, effect.late);
+        }
         Some(_) if state.indicator(after.indicator).is_none() => {}
         Some(entry) => state.change(entry, |entry| {
             entry.version = key;

@@ -109,6 +109,8 @@ pub struct Device {
     pub key: [u8; 32],
     /// The record that revoked it.
     pub revoked: Option<Position>,
+    /// Commands it has handed in since.
+    pub after_revocation: u32,
 }
 
 /// One incarnation of a device.
@@ -177,9 +179,10 @@ impl People {
     }
 }
 
-/// A name as it is compared: without blanks and case.
+/// A name as it is compared: without blanks and case. Of ASCII only, because a fold must not depend on the version of
+/// Unicode that a release was built with.
 pub fn folded(name: &str) -> String {
-    name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+    name.chars().filter(|c| !c.is_ascii_whitespace()).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Founds the office: the first record of every log.
@@ -209,10 +212,11 @@ pub struct Assign {
     pub assignment: Assignment,
 }
 
-/// Ends every assignment of a person in a unit (or all, without one) after a day.
+/// Ends the assignments of a person after a day: those of a role and in a unit, or all where they are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndAssignments {
     pub person: PersonId,
+    pub role: Option<Role>,
     pub unit: Option<UnitId>,
     pub last_day: Date,
 }
@@ -223,6 +227,19 @@ pub struct EnrolDevice {
     pub owner: PersonId,
     pub key: [u8; 32],
     pub incarnation: Uuid,
+    /// What the device signed when it answered its invite; `None` only where nobody invited it.
+    pub proof: Option<Box<EnrolmentProof>>,
+}
+
+/// A device's answer to an invite, kept so that anyone can check that the holder of the key gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolmentProof {
+    /// Ed25519 over authority, code and incarnation.
+    pub signature: [u8; 64],
+    /// SHA-256 of the invite's code.
+    pub code_sha256: [u8; 32],
+    /// SHA-256 of the certificate authority that the invite named.
+    pub authority_sha256: [u8; 32],
 }
 
 /// Takes a device's rights away.
@@ -266,6 +283,7 @@ pub(crate) fn decide(
         P::AddUnit(add) if people.unit_named(&add.name).is_some() => {
             return Err(Rejection::new(Code::NothingToChange).with("unit", &add.name));
         }
+        P::AddUnit(add) if add.name.trim().is_empty() => return Err(Rejection::new(Code::NothingToChange)),
         P::FoundOffice(_) | P::AddUnit(_) | P::AddPerson(_) => {}
         P::Assign(assign) => {
             known_person(assign.person)?;
@@ -325,15 +343,22 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand)
         }
         PeopleCommand::EndAssignments(end) => {
             if let Some(person) = people.persons.get_mut(end.person.index()) {
-                let ended =
-                    person.assignments.iter_mut().filter(|a| end.unit.is_none() || a.unit == end.unit);
+                let meant = |a: &&mut Assignment| {
+                    (end.unit.is_none() || a.unit == end.unit) && end.role.is_none_or(|role| role == a.role)
+                };
+                let ended = person.assignments.iter_mut().filter(meant);
                 ended.for_each(|a| {
                     a.until = Some(a.until.map_or(end.last_day, |until| until.min(end.last_day)))
                 });
             }
         }
         PeopleCommand::EnrolDevice(enrol) => {
-            people.devices.push(Device { owner: enrol.owner, key: enrol.key, revoked: None });
+            people.devices.push(Device {
+                owner: enrol.owner,
+                key: enrol.key,
+                revoked: None,
+                after_revocation: 0,
+            });
             let device = DeviceId::after(people.devices.len() - 1);
             people.incarnations.push(Incarnation { device, uuid: enrol.incarnation, last_sequence: 0 });
         }

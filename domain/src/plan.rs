@@ -114,6 +114,22 @@ pub enum PlanCommand {
     ApprovePlan(ApprovePlan),
 }
 
+impl PlanCommand {
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        match self {
+            PlanCommand::StartImport(start) => vec![&start.title],
+            PlanCommand::ImportObjective(objective) => vec![&objective.name],
+            PlanCommand::ImportIndicator(row) => {
+                let optional = row.satuan.as_deref().into_iter().chain(row.responsible.as_deref());
+                let targets = row.targets.iter().filter_map(Target::text);
+                optional.chain(targets).chain([&*row.name, &*row.measure]).collect()
+            }
+            PlanCommand::EstablishPlan(establish) => vec![&establish.basis],
+            PlanCommand::FinishImport(_) | PlanCommand::ApprovePlan(_) => Vec::new(),
+        }
+    }
+}
+
 /// An import that has begun and is not yet visible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staging {
@@ -213,7 +229,7 @@ fn complete(staging: &Staging, finish: &FinishImport) -> Result<(), Rejection> {
         let fits = match row.level {
             Level::Strategic => {
                 above = (Some(*objective), None);
-                true
+                (*objective as usize) < objectives
             }
             Level::Program => {
                 above.1 = above.0;

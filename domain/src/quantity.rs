@@ -262,6 +262,14 @@ impl Target {
         Quantity::parse(text).map(Target::Value)
     }
 
+    /// The text of a text target.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Target::Text(text) => Some(text),
+            Target::Value(_) | Target::NotPlanned | Target::Missing => None,
+        }
+    }
+
     /// The cell as JSON and tables carry it: decimal string, the text, `not planned` or `missing`.
     pub fn label(&self) -> String {
         match self {

@@ -1,7 +1,9 @@
 //! Quarters: when their entries are due, and their lock by two people.
 
 use crate::command::{Effect, Envelope, Outcome, Record};
+use crate::hash::figures_hash;
 use crate::ids::{PersonId, Position};
+use crate::plan::PlanState;
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
 use crate::time::{Date, Quarter, Timestamp};
@@ -76,6 +78,11 @@ pub(crate) fn decide(
             .with("state", current.name())
     };
     match (command, current) {
+        (QuarterCommand::Request(_), _) if plan.state != PlanState::Established => {
+            return Err(Rejection::new(Code::PlanNotEstablished)
+                .with("year", wanted.year)
+                .with("state", plan.state.name()));
+        }
         (QuarterCommand::Request(_), QuarterState::Open) => {
             let last_day = wanted.quarter.last_day(wanted.year);
             if state.day(now) <= last_day {
@@ -91,7 +98,17 @@ pub(crate) fn decide(
             return Err(about(Code::LockNotRequested));
         }
     }
-    Ok(Outcome::Recorded(Effect::default()))
+    let frozen = matches!(command, QuarterCommand::Approve(_)).then(|| Box::new(frozen(state, wanted, now)));
+    Ok(Outcome::Recorded(Effect { frozen, ..Effect::default() }))
+}
+
+/// The digest of what a lock now freezes: the figures as they are once the quarter is locked.
+fn frozen(state: &State, quarter: PlanQuarter, now: Timestamp) -> [u8; 32] {
+    let mut locked = state.clone();
+    if let Some(plan) = locked.plan_mut(quarter.year) {
+        plan.quarters[quarter.quarter.index()] = QuarterState::Locked { at: state.position + 1, time: now };
+    }
+    figures_hash(&locked, quarter)
 }
 
 pub(crate) fn apply(state: &mut State, record: &Record, command: &QuarterCommand) {

@@ -22,12 +22,15 @@ pub enum Code {
     UnknownUnit,
     UnknownDevice,
     Unreadable,
+    TooLarge,
+    TextUnprintable,
     // the plan's life
     OfficeExists,
     PlanExists,
     PlanEstablished,
     PlanNotDraft,
     PlanNotSubmitted,
+    PlanNotEstablished,
     ImportIncomplete,
     ImportInvalid,
     // entries
@@ -63,7 +66,7 @@ pub enum Code {
     Newer,
 }
 
-const NAMES: [(Code, &str); 47] = [
+const NAMES: [(Code, &str); 50] = [
     (Code::RoleMayNot, "ROLE_MAY_NOT"),
     (Code::NotOwnEntry, "NOT_OWN_ENTRY"),
     (Code::SelfVerification, "SELF_VERIFICATION"),
@@ -78,11 +81,14 @@ const NAMES: [(Code, &str); 47] = [
     (Code::UnknownUnit, "UNKNOWN_UNIT"),
     (Code::UnknownDevice, "UNKNOWN_DEVICE"),
     (Code::Unreadable, "UNREADABLE"),
+    (Code::TooLarge, "TOO_LARGE"),
+    (Code::TextUnprintable, "TEXT_UNPRINTABLE"),
     (Code::OfficeExists, "OFFICE_EXISTS"),
     (Code::PlanExists, "PLAN_EXISTS"),
     (Code::PlanEstablished, "PLAN_ESTABLISHED"),
     (Code::PlanNotDraft, "PLAN_NOT_DRAFT"),
     (Code::PlanNotSubmitted, "PLAN_NOT_SUBMITTED"),
+    (Code::PlanNotEstablished, "PLAN_NOT_ESTABLISHED"),
     (Code::ImportIncomplete, "IMPORT_INCOMPLETE"),
     (Code::ImportInvalid, "IMPORT_INVALID"),
     (Code::WrongYear, "WRONG_YEAR"),
@@ -166,6 +172,18 @@ impl Rejection {
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.details.push((key.into(), value.to_string().into()));
         self
+    }
+
+    /// The code as it stands in the log, also where a newer release wrote it.
+    pub fn stored_code(&self) -> &str {
+        let newer = (self.code == Code::Newer).then(|| self.detail("code")).flatten();
+        newer.unwrap_or_else(|| self.code.name())
+    }
+
+    /// The details as they stand in the log.
+    pub fn stored_details(&self) -> impl Iterator<Item = &(Box<str>, Box<str>)> {
+        let newer = self.code == Code::Newer;
+        self.details.iter().filter(move |(key, _)| !newer || &**key != "code")
     }
 
     /// The value of a detail.

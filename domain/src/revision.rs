@@ -142,6 +142,8 @@ pub struct Revision {
     pub changes: Vec<Change>,
     pub state: RevisionState,
     pub drafted_by: PersonId,
+    /// Everybody who drafted it or added a change, once each.
+    pub authors: Vec<PersonId>,
     pub submitted_by: Option<PersonId>,
     pub decided_by: Option<PersonId>,
     /// The record that last moved it, and when.
@@ -173,6 +175,19 @@ pub enum RevisionCommand {
 }
 
 impl RevisionCommand {
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        match self {
+            RevisionCommand::Draft(draft) => {
+                vec![&draft.number, &draft.reason, &draft.basis.title, &draft.basis.number]
+            }
+            RevisionCommand::AddChange(_, Change::Rename { old, new, .. }) => vec![old, new],
+            RevisionCommand::AddChange(_, Change::Target { old, new, .. }) => {
+                old.text().into_iter().chain(new.text()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The revision it is about, when it is not a new one.
     pub fn revision(&self) -> Option<RevisionId> {
         match self {
@@ -209,7 +224,7 @@ pub(crate) fn decide(
         RevisionCommand::Submit(_) if revision.changes.is_empty() => return Err(about(Code::RevisionEmpty)),
         RevisionCommand::Submit(_) => cells_open(state, revision)?,
         RevisionCommand::Approve(_) => {
-            if [Some(revision.drafted_by), revision.submitted_by].contains(&Some(envelope.author)) {
+            if revision.authors.contains(&envelope.author) || revision.submitted_by == Some(envelope.author) {
                 return Err(about(Code::SelfApproval));
             }
             cells_open(state, revision)?;
@@ -225,7 +240,7 @@ fn draft_admissible(state: &State, draft: &DraftRevision) -> Result<(), Rejectio
     let plan = state.known_plan(draft.year)?;
     let about = |code| Rejection::new(code).with("revision", &draft.number).with("year", draft.year);
     if plan.state != PlanState::Established {
-        return Err(about(Code::PlanNotSubmitted).with("state", plan.state.name()));
+        return Err(about(Code::PlanNotEstablished).with("state", plan.state.name()));
     }
     if [&draft.number, &draft.basis.title, &draft.basis.number].iter().any(|text| text.trim().is_empty()) {
         return Err(about(Code::LegalBasisMissing));
@@ -328,6 +343,7 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &RevisionComman
             changes: Vec::new(),
             state: RevisionState::Draft,
             drafted_by: author,
+            authors: vec![author],
             submitted_by: None,
             decided_by: None,
             position: record.position,
@@ -343,6 +359,9 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &RevisionComman
         RevisionCommand::AddChange(_, change) => {
             revision.changes.retain(|earlier| !earlier.same_place(change));
             revision.changes.push(change.clone());
+            if !revision.authors.contains(&author) {
+                revision.authors.push(author);
+            }
         }
         RevisionCommand::Submit(_) => {
             revision.state = RevisionState::Submitted;

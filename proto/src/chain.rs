@@ -50,19 +50,31 @@ pub fn verify_push(
     verify(key, signature, &push_message(office, incarnation, sequence, chain))
 }
 
-/// What an enrolling device signs, so that it proves to hold the key it shows.
-fn enroll_message(code: &str, incarnation: Uuid) -> Vec<u8> {
-    [b"renaksi enroll v1".as_slice(), code.as_bytes(), incarnation.as_bytes()].concat()
+/// SHA-256 of an invite's code, which is all that is kept of it.
+pub fn code_digest(code: &str) -> [u8; 32] {
+    digest(&[code.trim().as_bytes()])
+}
+
+/// What an enrolling device signs, so that it proves to hold the key it shows: the authority it trusts, the invite it
+/// answers, the incarnation it begins.
+fn enroll_message(authority: &[u8; 32], code_sha256: &[u8; 32], incarnation: Uuid) -> Vec<u8> {
+    [b"renaksi enroll v1".as_slice(), authority, code_sha256, incarnation.as_bytes()].concat()
 }
 
 /// Signs the answer to an invite.
-pub fn sign_enroll(key: &SigningKey, code: &str, incarnation: Uuid) -> Vec<u8> {
-    key.sign(&enroll_message(code, incarnation)).to_bytes().to_vec()
+pub fn sign_enroll(key: &SigningKey, authority: &[u8; 32], code: &str, incarnation: Uuid) -> Vec<u8> {
+    key.sign(&enroll_message(authority, &code_digest(code), incarnation)).to_bytes().to_vec()
 }
 
 /// True when the device of `key` answered the invite itself.
-pub fn verify_enroll(key: &[u8; 32], signature: &[u8], code: &str, incarnation: Uuid) -> bool {
-    verify(key, signature, &enroll_message(code, incarnation))
+pub fn verify_enroll(
+    key: &[u8; 32],
+    signature: &[u8],
+    authority: &[u8; 32],
+    code_sha256: &[u8; 32],
+    incarnation: Uuid,
+) -> bool {
+    verify(key, signature, &enroll_message(authority, code_sha256, incarnation))
 }
 
 /// What a device signs to open a session: this office, at the server of this certificate authority, once.

@@ -1,6 +1,8 @@
 //! The one place where both programs read the clock. The rules never do: they are given the time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use renaksi_domain::time::Timestamp;
@@ -9,15 +11,21 @@ use renaksi_domain::time::Timestamp;
 pub const CLOCK_VARIABLE: &str = "RENAKSI_CLOCK";
 
 /// Where the time comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The machine's clock.
     #[default]
     System,
     /// A rehearsal's clock that stands still.
     Fixed(Timestamp),
-    /// A rehearsal's clock that another program moves.
-    File(PathBuf),
+    /// A rehearsal's clock that another program moves. Where the file cannot be read it stands still at the last time
+    /// that could: an office's time never runs back, so one look at the machine's clock would end the rehearsal.
+    File {
+        /// The file with the time in it.
+        path: PathBuf,
+        /// The last time read from it, in microseconds since 1970. Shared by clones.
+        last: Arc<AtomicI64>,
+    },
 }
 
 /// The played clock's text is not a time.
@@ -38,8 +46,9 @@ impl Clock {
         let error = || ClockError { value: value.to_owned() };
         match value.strip_prefix('@') {
             Some(path) => {
-                let clock = Clock::File(PathBuf::from(path));
-                clock.read().map(|_| clock).ok_or_else(error)
+                let path = PathBuf::from(path);
+                let first = read(&path).ok_or_else(error)?;
+                Ok(Clock::File { path, last: Arc::new(AtomicI64::new(first.0)) })
             }
             None => parse_time(value).map(Clock::Fixed).ok_or_else(error),
         }
@@ -47,16 +56,22 @@ impl Clock {
 
     /// The present time.
     pub fn now(&self) -> Timestamp {
-        self.read().unwrap_or_else(system_now)
-    }
-
-    fn read(&self) -> Option<Timestamp> {
         match self {
-            Clock::System => Some(system_now()),
-            Clock::Fixed(time) => Some(*time),
-            Clock::File(path) => parse_time(std::fs::read_to_string(path).ok()?.trim()),
+            Clock::System => system_now(),
+            Clock::Fixed(time) => *time,
+            Clock::File { path, last } => match read(path) {
+                Some(time) => {
+                    last.store(time.0, Ordering::Relaxed);
+                    time
+                }
+                None => Timestamp(last.load(Ordering::Relaxed)),
+            },
         }
     }
+}
+
+fn read(path: &Path) -> Option<Timestamp> {
+    parse_time(std::fs::read_to_string(path).ok()?.trim())
 }
 
 /// Reads an RFC 3339 time with its offset.
@@ -83,5 +98,18 @@ mod tests {
         );
         assert!(Clock::played("yesterday").is_err());
         assert!(Clock::played("@/nowhere").is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_leaves_the_clock_where_it_was() {
+        let path = std::env::temp_dir().join(format!("renaksi-clock-{}", std::process::id()));
+        std::fs::write(&path, "2024-07-10T02:00:00Z\n").unwrap();
+        let clock = Clock::played(&format!("@{}", path.display())).unwrap();
+        std::fs::write(&path, "2024-07-11T02:00:00Z").unwrap();
+        assert_eq!(clock.now().rfc3339(), "2024-07-11T02:00:00Z");
+        std::fs::write(&path, "2024-07-").unwrap();
+        assert_eq!(clock.clone().now().rfc3339(), "2024-07-11T02:00:00Z");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(clock.now().rfc3339(), "2024-07-11T02:00:00Z");
     }
 }

@@ -1,7 +1,7 @@
 //! Folding a log: leaf bytes in, state out. The same on server, laptop and auditor's replay.
 
 use renaksi_domain::command::{Record, apply};
-use renaksi_domain::ids::Origin;
+use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::{Command, Outcome, State};
 
@@ -24,6 +24,7 @@ impl Fold {
     /// [`DecodeError`] when the bytes are not a record this release can read; the state is then unchanged.
     pub fn absorb(&mut self, leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> {
         let (record, stored) = decode_record(leaf)?;
+        host_keeps_to_people(&record)?;
         self.absorb_decoded(&record, &stored.command);
         Ok((record, stored))
     }
@@ -54,5 +55,18 @@ impl Fold {
     /// A fold that goes on from a state and its chain heads.
     pub fn resume(state: State, chains: Vec<ChainHash>) -> Self {
         Self { state, chains }
+    }
+}
+
+/// The server has no power over figures: what it records itself is about people and devices, and it is nobody's.
+fn host_keeps_to_people(record: &Record) -> Result<(), DecodeError> {
+    let envelope = &record.envelope;
+    let proper = envelope.sequence == 0
+        && envelope.author == PersonId(0)
+        && record.carrier.is_none()
+        && (matches!(envelope.command, Command::People(_)) || matches!(record.outcome, Outcome::Refused(_)));
+    match envelope.origin == Origin::HOST && !proper {
+        true => Err(DecodeError::Field { message: "Record", field: "device: the server recorded it itself" }),
+        false => Ok(()),
     }
 }

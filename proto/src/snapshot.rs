@@ -245,6 +245,7 @@ impl Writer {
         self.number(device.owner.0.into());
         self.0.extend_from_slice(&device.key);
         self.option(device.revoked, Self::number);
+        self.number(device.after_revocation.into());
     }
 
     fn incarnation(&mut self, incarnation: &Incarnation) {
@@ -318,6 +319,7 @@ impl Writer {
         });
         self.choice(revision.state, &REVISION_STATES);
         self.number(revision.drafted_by.0.into());
+        self.list(&revision.authors, |out, id| out.number(id.0.into()));
         self.option(revision.submitted_by, |out, id| out.number(id.0.into()));
         self.option(revision.decided_by, |out, id| out.number(id.0.into()));
         self.number(revision.position);
@@ -508,7 +510,12 @@ impl<'a> Reader<'a> {
     }
 
     fn device(&mut self) -> Result<Device, DecodeError> {
-        Ok(Device { owner: self.person()?, key: self.array()?, revoked: self.option(Self::number)? })
+        Ok(Device {
+            owner: self.person()?,
+            key: self.array()?,
+            revoked: self.option(Self::number)?,
+            after_revocation: self.small()?,
+        })
     }
 
     fn incarnation(&mut self) -> Result<Incarnation, DecodeError> {
@@ -595,6 +602,7 @@ impl<'a> Reader<'a> {
             changes: self.list(Self::change)?,
             state: self.choice(&REVISION_STATES)?,
             drafted_by: self.person()?,
+            authors: self.list(Self::person)?,
             submitted_by: self.option(Self::person)?,
             decided_by: self.option(Self::person)?,
             position: self.number()?,

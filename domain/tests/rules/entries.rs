@@ -10,7 +10,7 @@ fn r5_two_officers_at_two_markets_add_up() {
     office.at("2024-05-14 09:00");
     office.does("ayu add uttp 40 2024-05-14");
     office.does("budi add uttp 45 2024-05-14");
-    office.expect("uttp", Q(Q2), "585 | 85 | not reported | 14.53 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 85 | not reported | 14.53 | NOT_VERIFIED");
 }
 
 #[test]
@@ -20,13 +20,13 @@ fn r4_two_devices_amend_the_same_version() {
     office.does("ayu add uttp 10 2024-05-14");
     office.does("ayu amend ayu/1@ayu/1 40 2024-05-14");
     office.is_held("ayu2 amend ayu/1@ayu/1 45 2024-05-14", "VERSION_MOVED base=1 version=2");
-    office.expect("uttp", Q(Q2), "585 | 40 | not reported | 6.84 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 40 | not reported | 6.84 | NOT_VERIFIED");
     let entry = office.state.public_id(key("ayu/1"));
     office.is_refused("kabid verify ayu/1@ayu/1", &format!("VERSION_MOVED base=1 version=2 entry={entry}"));
     office.does("kabid verify ayu/1@ayu/2");
     // The administrator decides for the second after all: its value stands, and it is verified anew.
     office.does("admin release ayu2/1");
-    office.expect("uttp", Q(Q2), "585 | 45 | not reported | 7.69 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 45 | not reported | 7.69 | NOT_VERIFIED");
     assert_eq!(office.state.entries.get(key("ayu/1")).unwrap().version, key("ayu2/1"));
 }
 
@@ -44,7 +44,7 @@ fn an_amendment_of_what_another_device_voided_is_held_not_lost() {
     );
     office.is_refused("ayu2 void ayu/1@ayu/1", &format!("ENTRY_NOT_COUNTED entry={entry} state=voided"));
     office.does("admin release ayu2/1");
-    office.expect("uttp", Q(Q2), "585 | 12 | not reported | 2.05 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 12 | not reported | 2.05 | NOT_VERIFIED");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn the_life_of_an_entry() {
     office.expect("uttp", Q(Q2), "585 | 10 | 10 | 1.71 | 1.71");
     // Amending what is verified makes it recorded again.
     office.does("ayu amend ayu/1 12 2024-05-14");
-    office.expect("uttp", Q(Q2), "585 | 12 | not reported | 2.05 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 12 | not reported | 2.05 | NOT_VERIFIED");
     // What is returned counts nowhere.
     office.does("kabid return ayu/1");
     office.expect("uttp", Q(Q2), "585 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
@@ -64,7 +64,7 @@ fn the_life_of_an_entry() {
     office.does("kabid verify ayu/1");
     office.does("kabid return ayu/1");
     office.does("ayu amend ayu/1 14 2024-05-15");
-    office.expect("uttp", Year, "945 | 14 | not reported | 1.48 | NOT_REPORTED");
+    office.expect("uttp", Year, "945 | 14 | not reported | 1.48 | NOT_VERIFIED");
     office.does("ayu void ayu/1");
     office.expect("uttp", Year, "945 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
     assert_eq!(office.state.entries.get(key("ayu/1")).unwrap().state, State::Voided);
@@ -76,7 +76,7 @@ fn an_amendment_may_move_an_entry_to_another_quarter() {
     office.at("2024-04-01 09:00");
     office.does("ayu add uttp 10 2024-04-01");
     office.does("ayu amend ayu/1 10 2024-03-31");
-    office.expect("uttp", Q(Q1), "70 | 10 | not reported | 14.29 | NOT_REPORTED");
+    office.expect("uttp", Q(Q1), "70 | 10 | not reported | 14.29 | NOT_VERIFIED");
     office.expect("uttp", Q(Q2), "585 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
 }
 
@@ -87,7 +87,7 @@ fn t1_half_past_midnight_in_jakarta_is_the_new_quarter() {
     assert_eq!(office.now.rfc3339(), "2024-03-31T17:30:00Z");
     let today = office.state.day(office.now);
     office.does(&format!("ayu add uttp 3 {today}"));
-    office.expect("uttp", Q(Q2), "585 | 3 | not reported | 0.51 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 3 | not reported | 0.51 | NOT_VERIFIED");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn t5_a_clock_far_ahead_is_held_with_its_skew() {
     // A slow clock is no cause: the server decides, the day is the officer's word.
     office.device_ahead_micros = -3 * 86_400_000_000;
     office.does("ayu add uttp 1 2024-05-14");
-    office.expect("uttp", Q(Q2), "585 | 3 | not reported | 0.51 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 3 | not reported | 0.51 | NOT_VERIFIED");
 }
 
 #[test]
@@ -132,12 +132,12 @@ fn after_voiding_the_last_reading_the_one_before_stands() {
     office.does("ayu add tera 50 2024-05-14");
     office.does("ayu add tera 52,50 2024-05-16");
     office.does("budi add tera 51 2024-05-15");
-    office.expect("tera", Q(Q2), "54.54 | 52.50 | not reported | 96.26 | NOT_REPORTED");
+    office.expect("tera", Q(Q2), "54.54 | 52.50 | not reported | 96.26 | NOT_VERIFIED");
     office.does("ayu void ayu/2");
-    office.expect("tera", Q(Q2), "54.54 | 51 | not reported | 93.51 | NOT_REPORTED");
+    office.expect("tera", Q(Q2), "54.54 | 51 | not reported | 93.51 | NOT_VERIFIED");
     // On the same day the later record stands.
     office.does("ayu add tera 53 2024-05-15");
-    office.expect("tera", Q(Q2), "54.54 | 53 | not reported | 97.18 | NOT_REPORTED");
+    office.expect("tera", Q(Q2), "54.54 | 53 | not reported | 97.18 | NOT_VERIFIED");
     office.does("kabid verify budi/1");
     office.expect("tera", Q(Q2), "54.54 | 53 | 51 | 97.18 | 93.51");
 }
@@ -148,9 +148,9 @@ fn a_sum_keeps_the_decimals_of_what_it_counts_and_no_others() {
     office.at("2024-05-14 09:00");
     office.does("ayu add uttp 1,50 2024-05-14");
     office.does("ayu add uttp 2 2024-05-14");
-    office.expect("uttp", Q(Q2), "585 | 3.50 | not reported | 0.60 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 3.50 | not reported | 0.60 | NOT_VERIFIED");
     office.does("ayu void ayu/1");
-    office.expect("uttp", Q(Q2), "585 | 2 | not reported | 0.34 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 2 | not reported | 0.34 | NOT_VERIFIED");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn v5_an_officer_who_moved_is_judged_by_the_day_it_happened() {
         "ayu add uttp 4 2024-07-02",
         "NOT_ASSIGNED indicator=1.1.1.1 date=2024-07-02 unit=Kepala Bidang Perdagangan",
     );
-    office.expect("uttp", Q(Q2), "585 | 4 | not reported | 0.68 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 4 | not reported | 0.68 | NOT_VERIFIED");
     office.expect("uttp", Q(Q3), "120 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
 }
 
@@ -205,7 +205,7 @@ fn s14_an_amendment_that_arrives_before_its_entry_counts_when_the_entry_comes() 
     office.expect("uttp", Q(Q2), "585 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
     let effect = office.does("ayu add uttp 12 2024-05-14");
     assert_eq!(effect.after.unwrap().on.to_string(), "2024-05-13");
-    office.expect("uttp", Q(Q2), "585 | 16 | not reported | 2.74 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 16 | not reported | 2.74 | NOT_VERIFIED");
     assert!(office.state.held.values().all(|held| !held.is_waiting()));
     office.does("kabid verify ayu/1@ayu2/2");
     office.expect("uttp", Q(Q2), "585 | 16 | 16 | 2.74 | 2.74");
@@ -229,10 +229,10 @@ fn s14_a_waiting_amendment_that_is_not_admitted_stays_held_and_can_be_decided() 
     let entry = office.state.public_id(key("ayu/1"));
     office.is_held("ayu2 amend ayu/1@ayu/1 15 2024-03-13", &format!("ENTRY_NOT_YET_KNOWN entry={entry}"));
     office.does("ayu add uttp 12 2024-04-02");
-    office.expect("uttp", Q(Q2), "585 | 12 | not reported | 2.05 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 12 | not reported | 2.05 | NOT_VERIFIED");
     office.is_refused("admin release ayu2/1", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
     office.does("admin release ayu2/1 in 2");
-    office.expect("uttp", Q(Q2), "585 | 15 | not reported | 2.56 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 15 | not reported | 2.56 | NOT_VERIFIED");
 }
 
 #[test]

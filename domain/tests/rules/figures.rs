@@ -22,7 +22,7 @@ fn civil_servants_are_112_until_the_kind_is_latest_and_then_28() {
     office.at("2024-05-14 08:00");
     office.does("ayu add asn 27 2024-02-14");
     office.does("ayu add asn 28 2024-05-14");
-    office.expect("asn", Year, "28 | 28 | not reported | 100.00 | NOT_REPORTED");
+    office.expect("asn", Year, "28 | 28 | not reported | 100.00 | NOT_VERIFIED");
 }
 
 #[test]
@@ -31,12 +31,12 @@ fn r11_a_ratio_is_of_sums_and_never_a_mean_of_percentages() {
     office.at("2024-05-14 08:00");
     office.does("citra add aktif 3000/6000 2024-05-13");
     office.does("citra add aktif 1600/2000 2024-05-14");
-    office.expect("aktif", Q(Q2), "60 | 57.50 | not reported | 95.83 | NOT_REPORTED");
-    office.expect("aktif", Year, "60 | 57.50 | not reported | 95.83 | NOT_REPORTED");
+    office.expect("aktif", Q(Q2), "60 | 57.50 | not reported | 95.83 | NOT_VERIFIED");
+    office.expect("aktif", Year, "60 | 57.50 | not reported | 95.83 | NOT_VERIFIED");
     assert!(!office.line("aktif", Q(Q2)).not_aggregable);
-    // One without its parts beside them: only the parts count, and the reader is told.
+    // A later one without its parts cannot be combined with them: it stands alone, and the reader is told.
     office.does("citra add aktif 70 2024-05-14");
-    office.expect("aktif", Q(Q2), "60 | 57.50 | not reported | 95.83 | NOT_REPORTED");
+    office.expect("aktif", Q(Q2), "60 | 70 | not reported | 116.67 | NOT_VERIFIED");
     assert!(office.line("aktif", Q(Q2)).not_aggregable);
 }
 
@@ -47,7 +47,7 @@ fn r11_percentages_without_parts_cannot_be_combined() {
     office.does("citra add aktif 50 2024-05-13");
     assert!(!office.line("aktif", Q(Q2)).not_aggregable);
     office.does("kabidkop add aktif 80 2024-05-14");
-    office.expect("aktif", Q(Q2), "60 | 80 | not reported | 133.33 | NOT_REPORTED");
+    office.expect("aktif", Q(Q2), "60 | 80 | not reported | 133.33 | NOT_VERIFIED");
     assert!(office.line("aktif", Q(Q2)).not_aggregable);
 }
 
@@ -55,7 +55,7 @@ fn r11_percentages_without_parts_cannot_be_combined() {
 fn a_ratio_of_nothing_has_no_figure() {
     let mut office = Office::established();
     office.at("2024-05-14 08:00").does("citra add aktif 0/0 2024-05-13");
-    office.expect("aktif", Q(Q2), "60 | denominator 0 | not reported | DENOMINATOR_ZERO | NOT_REPORTED");
+    office.expect("aktif", Q(Q2), "60 | denominator 0 | not reported | DENOMINATOR_ZERO | NOT_VERIFIED");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn r8_not_planned_missing_and_zero_each_have_their_own_reason() {
         office.does(&format!("ayu add laporan 0 {day}"));
     }
     check(&office, "0");
-    office.expect("laporan", Q(Q4), "15 | 0 | not reported | 0.00 | NOT_REPORTED");
+    office.expect("laporan", Q(Q4), "15 | 0 | not reported | 0.00 | NOT_VERIFIED");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn realisation_in_a_quarter_with_nothing_planned_counts_toward_the_year() {
         Q(Q1),
         "not planned | 6 | not reported | TARGET_NOT_PLANNED | TARGET_NOT_PLANNED",
     );
-    office.expect("laporan", Year, "15 | 12 | not reported | 80.00 | NOT_REPORTED");
+    office.expect("laporan", Year, "15 | 12 | not reported | 80.00 | NOT_VERIFIED");
 }
 
 #[test]
@@ -171,9 +171,9 @@ fn a_cap_is_the_indicators_own() {
     let mut office = Office::draft();
     office.does("admin set uttp cap 120");
     office.at("2024-03-14 08:00").does("ayu add uttp 700 2024-03-14");
-    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 120.00 | NOT_REPORTED");
+    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 120.00 | NOT_VERIFIED");
     office.does("admin set uttp cap -5");
-    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 0.00 | NOT_REPORTED");
+    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 0.00 | NOT_VERIFIED");
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn figures_use_the_kind_of_the_quarter_asked_about() {
     office.does("head approve 1");
     office.does("ayu add asn 27 2024-07-08");
     office.does("ayu add asn 28 2024-07-09");
-    office.expect("asn", Q(Q1), "28 | 28 | not reported | 100.00 | NOT_REPORTED");
-    office.expect("asn", ToDate(Q2), "56 | 28 | not reported | 50.00 | NOT_REPORTED");
-    office.expect("asn", Q(Q3), "28 | 28 | not reported | 100.00 | NOT_REPORTED");
-    office.expect("asn", Year, "28 | 28 | not reported | 100.00 | NOT_REPORTED");
+    office.expect("asn", Q(Q1), "28 | 28 | not reported | 100.00 | NOT_VERIFIED");
+    office.expect("asn", ToDate(Q2), "56 | 28 | not reported | 50.00 | NOT_VERIFIED");
+    office.expect("asn", Q(Q3), "28 | 28 | not reported | 100.00 | NOT_VERIFIED");
+    office.expect("asn", Year, "28 | 28 | not reported | 100.00 | NOT_VERIFIED");
     assert_eq!(office.state.indicator(id("asn")).unwrap().settings_in(Q2).kind.name(), "sum");
 }

@@ -14,7 +14,7 @@ fn t3_late_on_day_seven_held_on_day_eleven() {
     office.does("head approve-lock 1");
     office.at("2024-04-11 09:00");
     office.is_held("ayu add uttp 11 2024-03-20", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
-    office.expect("uttp", Q(Q1), "70 | 7 | not reported | 10.00 | NOT_REPORTED");
+    office.expect("uttp", Q(Q1), "70 | 7 | not reported | 10.00 | NOT_VERIFIED");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn t8_a_lock_splits_a_batch_at_its_position() {
         assert_eq!(held, number >= 13, "entry {number}: a request alone closes nothing");
     }
     assert_eq!((office.state.entries.len(), office.state.held.len()), (12, 8));
-    office.expect("uttp", Q(Q1), "70 | 12 | not reported | 17.14 | NOT_REPORTED");
+    office.expect("uttp", Q(Q1), "70 | 12 | not reported | 17.14 | NOT_VERIFIED");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_held_entry_of_a_locked_quarter_is_carried_over() {
     let entry = office.state.entries.get(key("ayu/1")).unwrap();
     assert_eq!((entry.quarter, entry.on.to_string().as_str()), (Q2, "2024-03-29"));
     office.expect("uttp", Q(Q1), "70 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
-    office.expect("uttp", Q(Q2), "585 | 6 | not reported | 1.03 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 6 | not reported | 1.03 | NOT_VERIFIED");
     office.does("kabid verify ayu/1");
     office.does("ayu void ayu/1");
     office.expect("uttp", Q(Q2), "585 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
@@ -136,7 +136,7 @@ fn held_work_has_one_fate() {
     let fates: Vec<Fate> = office.state.held.values().map(|held| held.fate).collect();
     assert_eq!(fates, [Fate::Released, Fate::Dismissed, Fate::Withdrawn]);
     office.is_refused("admin release ayu/3", &format!("UNKNOWN_HELD entry={third}"));
-    office.expect("koperasi", Q(Q2), "78 | 1 | not reported | 1.28 | NOT_REPORTED");
+    office.expect("koperasi", Q(Q2), "78 | 1 | not reported | 1.28 | NOT_VERIFIED");
 }
 
 #[test]
@@ -153,8 +153,43 @@ fn a_revoked_device_gives_its_facts_and_does_nothing_else() {
     office.is_held("ayu amend ayu/2 3 2024-05-14", "DEVICE_REVOKED");
     office.is_held("ayu void ayu/2", "DEVICE_REVOKED");
     office.is_refused("ayu withdraw ayu/1", "DEVICE_REVOKED command=held.withdrawn");
-    office.expect("uttp", Q(Q2), "585 | 1 | not reported | 0.17 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 1 | not reported | 0.17 | NOT_VERIFIED");
     office.does("ayu2 add uttp 4 2024-05-14");
     office.does("admin release ayu/3");
-    office.expect("uttp", Q(Q2), "585 | 7 | not reported | 1.20 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 7 | not reported | 1.20 | NOT_VERIFIED");
+}
+
+#[test]
+fn a_released_add_takes_with_it_what_waited_for_it() {
+    let mut office = Office::established();
+    office.lock(1);
+    office.is_held("ayu add uttp 100 2024-03-29", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
+    let first = office.state.public_id(key("ayu/1"));
+    office.is_held("ayu void ayu/1", &format!("ENTRY_NOT_YET_KNOWN entry={first}"));
+    office.does("admin release ayu/1 in 2");
+    office.expect("uttp", Q(Q2), "585 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    let fates: Vec<Fate> = office.state.held.values().map(|held| held.fate).collect();
+    assert_eq!(fates, [Fate::Released, Fate::Released]);
+}
+
+#[test]
+fn what_happened_in_an_open_quarter_counts_there() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00");
+    let held = "NOT_ASSIGNED indicator=2.1.1 date=2024-05-14 unit=Kepala Bidang Koperasi";
+    office.is_held("ayu add koperasi 1 2024-05-14", held);
+    let id = office.state.public_id(key("ayu/1"));
+    office.is_refused("admin release ayu/1 in 3", &format!("NOTHING_TO_CHANGE entry={id} quarter=2"));
+}
+
+#[test]
+fn a_carried_over_entry_goes_on_counting_where_it_was_carried() {
+    let mut office = Office::established();
+    office.lock(1);
+    office.is_held("ayu add uttp 8 2024-03-28", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
+    office.does("admin release ayu/1 in 2");
+    office.does("ayu amend ayu/1 9 2024-03-27");
+    office.expect("uttp", Q(Q2), "585 | 9 | not reported | 1.54 | NOT_VERIFIED");
+    office.does("ayu amend ayu/1@ayu/2 10 2024-04-02");
+    office.expect("uttp", Q(Q2), "585 | 10 | not reported | 1.71 | NOT_VERIFIED");
 }

@@ -89,7 +89,8 @@ fn told(record: &Record) -> Option<(Option<Counted>, Counted)> {
     let before = effect.before.clone();
     let moved = |on: renaksi_domain::time::Date, reading: &Reading| {
         let before = effect.before.clone().unwrap();
-        Counted { quarter: on.quarter(), on, reading: reading.clone(), state: EntryState::Recorded, ..before }
+        let quarter = if before.on.quarter() == on.quarter() { before.quarter } else { on.quarter() };
+        Counted { quarter, on, reading: reading.clone(), state: EntryState::Recorded, ..before }
     };
     let after = match &record.envelope.command {
         Command::Entry(EntryCommand::Add(add)) => effect.after.clone().unwrap_or_else(|| Counted {
@@ -98,6 +99,7 @@ fn told(record: &Record) -> Option<(Option<Counted>, Counted)> {
             on: add.on,
             reading: add.reading.clone(),
             state: EntryState::Recorded,
+            position: 0,
         }),
         Command::Entry(EntryCommand::Amend(amend)) => moved(amend.on, &amend.reading),
         Command::Entry(EntryCommand::Void(_)) => {
@@ -137,8 +139,55 @@ fn from_records(records: &[Record]) -> BTreeMap<(u32, u8, bool), (i64, i128)> {
     sums
 }
 
+fn counts_in(state: EntryState) -> &'static [bool] {
+    match state {
+        EntryState::Recorded => &[false],
+        EntryState::Verified => &[false, true],
+        EntryState::Returned | EntryState::Voided => &[],
+    }
+}
+
+type Place = (u32, u8, bool);
+
+/// The latest reading per indicator, quarter and whether verified, from the records' own words: where the one that stood
+/// leaves, its record names the one that then stands.
+fn latest_from_records(records: &[Record]) -> BTreeMap<Place, Counted> {
+    let mut standing: BTreeMap<Place, Counted> = BTreeMap::new();
+    for record in records {
+        let (Some((before, mut after)), Outcome::Recorded(effect)) = (told(record), &record.outcome) else {
+            continue;
+        };
+        if after.position == 0 {
+            after.position = record.position;
+        }
+        let place = |counted: &Counted, verified| (counted.indicator.0, counted.quarter.number(), verified);
+        for (verified, left) in [(false, &effect.reported_left), (true, &effect.verified_left)] {
+            let was = before.as_ref().filter(|before| counts_in(before.state).contains(&verified));
+            let is = counts_in(after.state).contains(&verified).then_some(&after);
+            if let Some(was) = was {
+                let stays =
+                    is.is_some_and(|is| (place(is, verified), is.on) == (place(was, verified), was.on));
+                let stood = standing.get(&place(was, verified)).is_some_and(|s| s.position == was.position);
+                match left {
+                    Some(left) => drop(standing.insert(place(was, verified), (**left).clone())),
+                    None if stood && !stays => drop(standing.remove(&place(was, verified))),
+                    None => {}
+                }
+            }
+            if let Some(is) = is {
+                let stands = standing.entry(place(is, verified)).or_insert_with(|| is.clone());
+                if (stands.on, stands.position) <= (is.on, is.position) {
+                    *stands = is.clone();
+                }
+            }
+        }
+    }
+    standing
+}
+
 fn check(office: &Office) -> Result<(), TestCaseError> {
     let from_records = from_records(&office.records);
+    let latest = latest_from_records(&office.records);
     for number in 1..=office.state.indicators.len() as u32 {
         let id = IndicatorId(number);
         for quarter in Quarter::ALL {
@@ -149,6 +198,9 @@ fn check(office: &Office) -> Result<(), TestCaseError> {
                 let (count, millionths) = from_records.get(&key).copied().unwrap_or_default();
                 let tally = &office.state.indicator(id).unwrap().tally.of(figure)[quarter.index()];
                 prop_assert_eq!(i64::from(tally.count), count);
+                let told = latest.get(&key).map(|latest| (latest.on, latest.reading.clone()));
+                let kept = tally.latest.as_ref().map(|latest| (latest.on, latest.reading.clone()));
+                prop_assert_eq!(kept, told, "latest of {} {}", number, quarter);
                 let sum = Naive { millionths, scale: 6 }.plain();
                 prop_assert_eq!(format!("{:.6}", tally.sum), sum, "{} {}", number, quarter);
             }

@@ -151,7 +151,12 @@ impl Office {
     pub fn enrol(&mut self, owner: PersonId) {
         let number = self.state.people.incarnations.len() as u128 + 1;
         let incarnation = Uuid::from_u128(1000 + number);
-        self.host(PeopleCommand::EnrolDevice(EnrolDevice { owner, key: [number as u8; 32], incarnation }));
+        self.host(PeopleCommand::EnrolDevice(EnrolDevice {
+            owner,
+            key: [number as u8; 32],
+            incarnation,
+            proof: None,
+        }));
     }
 
     /// Sets the clock to a time in Jakarta: `2024-05-14 09:00` or with seconds.
@@ -467,6 +472,7 @@ pub fn parse(state: &State, words: &str) -> Command {
         }
         ["end", person, unit_number, last_day] => {
             Command::People(PeopleCommand::EndAssignments(EndAssignments {
+                role: None,
                 person: PersonId(number(person)),
                 unit: (*unit_number != "0").then(|| unit(unit_number)),
                 last_day: date_of(last_day),
@@ -476,6 +482,7 @@ pub fn parse(state: &State, words: &str) -> Command {
             owner: PersonId(number(person)),
             key: [9; 32],
             incarnation: Uuid::from_u128(number(uuid).into()),
+            proof: None,
         })),
         ["revoke", device] => {
             Command::People(PeopleCommand::RevokeDevice(RevokeDevice { device: DeviceId(number(device)) }))

@@ -54,7 +54,7 @@ fn work_for_an_indicator_of_an_earlier_import_is_held_and_can_go_to_the_new_one(
     office.is_refused("admin set uttp kind latest", "UNKNOWN_INDICATOR indicator=3");
     office.is_refused("admin release ayu/1", "INDICATOR_RETIRED indicator=1.1.1.1 quarter=1");
     office.does("admin release ayu/1 to 13");
-    office.expect("13", Period::Quarter(Quarter::Q1), "70 | 5 | not reported | 7.14 | NOT_REPORTED");
+    office.expect("13", Period::Quarter(Quarter::Q1), "70 | 5 | not reported | 7.14 | NOT_VERIFIED");
 }
 
 #[test]
@@ -109,14 +109,10 @@ fn confirming_never_undoes_a_revised_kind() {
 }
 
 #[test]
-fn a_locked_quarter_of_a_draft_stays_as_it_is() {
+fn a_quarter_of_a_draft_is_not_locked() {
     let mut office = Office::draft();
-    office.lock(1);
-    office.is_refused("admin set uttp target 1=1", "CELL_LOCKED indicator=1.1.1.1 quarter=1");
-    office.is_refused("admin set uttp kind latest", "CELL_LOCKED indicator=1.1.1.1 quarter=1");
-    office.does("admin set uttp target 2=500");
-    office.does("admin set uttp kind sum");
-    office.is_refused("admin start-import 2024", "PLAN_EXISTS year=2024");
+    office.at("2024-04-08 08:00");
+    office.is_refused("admin lock 1", "PLAN_NOT_ESTABLISHED year=2024 state=draft");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn an_open_entry_cannot_be_amended_into_a_locked_quarter() {
     office.lock(1);
     office.does("ayu add uttp 5 2024-04-02");
     office.is_held("ayu amend ayu/1 5 2024-03-31", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
-    office.expect("uttp", Q(Q2), "585 | 5 | not reported | 0.85 | NOT_REPORTED");
+    office.expect("uttp", Q(Q2), "585 | 5 | not reported | 0.85 | NOT_VERIFIED");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_cumulative_quarter_without_an_entry_takes_the_running_total_at_its_lock() {
     );
     // The running total goes on from the frozen value.
     office.at("2024-08-01 08:00").does("citra add koperasi 60 2024-08-01");
-    office.expect("koperasi", Q(Q3), "117 | 99 | not reported | 84.62 | NOT_REPORTED");
+    office.expect("koperasi", Q(Q3), "117 | 99 | not reported | 84.62 | NOT_VERIFIED");
     office.expect("koperasi", Q(Q4), "156 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
     office.expect("koperasi", Year, "156 | 99 | 39 | 63.46 | 25.00");
 }

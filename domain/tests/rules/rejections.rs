@@ -15,6 +15,8 @@ recorded     | kabid verify kabid/1                   | refused SELF_VERIFICATIO
 submitted    | admin approve 1                        | refused SELF_APPROVAL revision=R1
 recorded     | kabidkop verify ayu/1                  | refused NOT_YOUR_UNIT entry={ayu/1} indicator=1.1.1.1
 established  | ayu unreadable                         | refused UNREADABLE sequence=1
+founded      | operator add-unit {long}               | refused TOO_LARGE bytes=4001 bytes_max=4000
+founded      | operator add-unit a{escape}b           | refused TEXT_UNPRINTABLE character=2
 founded      | admin establish 2024                   | refused UNKNOWN_PLAN year=2024
 established  | ayu add 99 1 2024-05-14                | refused UNKNOWN_INDICATOR indicator=99
 established  | kabid verify ayu/7                     | refused UNKNOWN_ENTRY entry={ayu/7}
@@ -34,7 +36,7 @@ established  | admin start-import 2024                | refused PLAN_ESTABLISHED
 established  | admin set uttp target 1=5              | refused PLAN_ESTABLISHED year=2024 indicator=1.1.1.1
 established  | admin establish 2024                   | refused PLAN_NOT_DRAFT year=2024 state=established
 draft        | head approve-plan 2024                 | refused PLAN_NOT_SUBMITTED year=2024 state=draft
-draft        | admin draft R1 3                       | refused PLAN_NOT_SUBMITTED revision=R1 year=2024 state=draft
+draft        | admin draft R1 3                       | refused PLAN_NOT_ESTABLISHED revision=R1 year=2024 state=draft
 founded      | admin row uttp                         | refused IMPORT_INCOMPLETE staged=0
 founded      | admin finish-import 2024 0 0           | refused IMPORT_INCOMPLETE staged=0
 stray row    | admin finish-import 2024 1 1           | refused IMPORT_INVALID number=1 level=activity
@@ -167,7 +169,8 @@ fn every_cause_is_reached() {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let [given, words, expected] = cells[..] else { panic!("three cells: {row}") };
         let mut office = scene(given);
-        let (_, outcome) = office.ask(words);
+        let words = words.replace("{long}", &"x".repeat(4_001)).replace("{escape}", "\u{1b}");
+        let (_, outcome) = office.ask(&words);
         let got = match &outcome {
             Outcome::Recorded(_) => "recorded".to_owned(),
             Outcome::Held(cause) => format!("held {cause}"),

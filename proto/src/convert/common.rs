@@ -40,7 +40,8 @@ pub(super) fn reading_to(reading: &Reading) -> log::Reading {
 pub(super) fn reading_from(stored: Option<log::Reading>) -> Result<Reading, DecodeError> {
     use log::reading::Value;
     let part = |quantity: Option<log::Quantity>| quantity_from(&field(quantity, "Ratio", "part")?);
-    Ok(match field(stored.and_then(|reading| reading.value), "Reading", "value")? {
+    // A message without a value holds a kind of value that this release does not know.
+    Ok(match field(stored, "command", "reading")?.value.ok_or(DecodeError::Newer)? {
         Value::Quantity(quantity) => Reading::Quantity(quantity_from(&quantity)?),
         Value::Ratio(ratio) => {
             Reading::Ratio { numerator: part(ratio.numerator)?, denominator: part(ratio.denominator)? }
@@ -62,13 +63,16 @@ pub(super) fn target_to(target: &Target) -> log::Target {
 
 pub(super) fn target_from(stored: Option<log::Target>) -> Result<Target, DecodeError> {
     use log::target::Value;
-    Ok(match field(stored.and_then(|target| target.value), "Target", "value")? {
+    Ok(match field(stored, "command", "target")?.value.ok_or(DecodeError::Newer)? {
         Value::Quantity(quantity) => Target::Value(quantity_from(&quantity)?),
         Value::Text(text) => Target::Text(text.into()),
         Value::Blank(blank) => match log::Blank::try_from(blank) {
             Ok(log::Blank::NotPlanned) => Target::NotPlanned,
             Ok(log::Blank::Missing) => Target::Missing,
-            _ => return Err(DecodeError::Field { message: "Target", field: "blank" }),
+            Ok(log::Blank::Unspecified) => {
+                return Err(DecodeError::Field { message: "Target", field: "blank" });
+            }
+            Err(_) => return Err(DecodeError::Newer),
         },
     })
 }
@@ -86,16 +90,9 @@ pub(super) fn key_from(stored: Option<log::CommandKey>) -> Result<CommandKey, De
 pub fn rejection_to(rejection: &Rejection) -> log::Rejection {
     let detail =
         |(key, value): &(Box<str>, Box<str>)| log::Detail { key: key.to_string(), value: value.to_string() };
-    // A newer release's code is kept as its own detail; it is written back as it was.
-    let newer = (rejection.code == Code::Newer).then(|| rejection.detail("code")).flatten();
     log::Rejection {
-        code: newer.unwrap_or(rejection.code.name()).to_owned(),
-        details: rejection
-            .details
-            .iter()
-            .filter(|(key, _)| newer.is_none() || &**key != "code")
-            .map(detail)
-            .collect(),
+        code: rejection.stored_code().to_owned(),
+        details: rejection.stored_details().map(detail).collect(),
     }
 }
 

@@ -3,10 +3,10 @@ use renaksi_domain::entry::{AddEntry, AmendEntry, EntryCommand, EntryVersion};
 use renaksi_domain::held::{HeldCommand, ReleaseHeld};
 use renaksi_domain::ids::{CommandKey, IndicatorId};
 
-use super::DecodeError;
 use super::common::{
     date_from, entry_state_from, entry_state_to, key_from, key_to, quarter_from, reading_from, reading_to,
 };
+use super::{DecodeError, field};
 use crate::log;
 use crate::log::command::Body;
 
@@ -87,6 +87,9 @@ pub(super) fn effect_to(effect: &Effect) -> log::Effect {
         late: effect.late,
         before: effect.before.as_ref().map(counted_to),
         after: effect.after.as_ref().map(counted_to),
+        reported_left: effect.reported_left.as_deref().map(counted_to),
+        verified_left: effect.verified_left.as_deref().map(counted_to),
+        frozen: effect.frozen.as_deref().map_or_else(Vec::new, |digest| digest.to_vec()),
     }
 }
 
@@ -95,7 +98,17 @@ pub(super) fn effect_from(stored: log::Effect) -> Result<Effect, DecodeError> {
         late: stored.late,
         before: stored.before.map(counted_from).transpose()?,
         after: stored.after.map(counted_from).transpose()?,
+        reported_left: stored.reported_left.map(counted_from).transpose()?.map(Box::new),
+        verified_left: stored.verified_left.map(counted_from).transpose()?.map(Box::new),
+        frozen: frozen_from(&stored.frozen)?,
     })
+}
+
+fn frozen_from(stored: &[u8]) -> Result<Option<Box<[u8; 32]>>, DecodeError> {
+    match stored.is_empty() {
+        true => Ok(None),
+        false => field(stored.try_into().ok(), "Effect", "frozen").map(|digest| Some(Box::new(digest))),
+    }
 }
 
 fn counted_to(counted: &Counted) -> log::Counted {
@@ -105,6 +118,7 @@ fn counted_to(counted: &Counted) -> log::Counted {
         on: counted.on.days(),
         reading: Some(reading_to(&counted.reading)),
         state: entry_state_to(counted.state).into(),
+        position: counted.position,
     }
 }
 
@@ -115,5 +129,6 @@ fn counted_from(stored: log::Counted) -> Result<Counted, DecodeError> {
         on: date_from(stored.on),
         reading: reading_from(stored.reading)?,
         state: entry_state_from(stored.state)?,
+        position: stored.position,
     })
 }

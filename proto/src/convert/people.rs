@@ -1,8 +1,8 @@
 use renaksi_domain::command::Command;
 use renaksi_domain::ids::{DeviceId, PersonId, UnitId};
 use renaksi_domain::people::{
-    AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, FoundOffice, PeopleCommand,
-    RevokeDevice,
+    AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, EnrolmentProof, FoundOffice,
+    PeopleCommand, RevokeDevice,
 };
 use renaksi_domain::time::Zone;
 use uuid::Uuid;
@@ -35,11 +35,18 @@ pub(super) fn to(command: &PeopleCommand) -> Body {
             person: end.person.0,
             unit: unit_number(end.unit),
             last_day: end.last_day.days(),
+            role: end.role.map_or(0, |role| role_to(role).into()),
         }),
         PeopleCommand::EnrolDevice(enrol) => Body::EnrolDevice(log::EnrolDevice {
             owner: enrol.owner.0,
             key: enrol.key.to_vec(),
             incarnation: enrol.incarnation.as_bytes().to_vec(),
+            proof: enrol.proof.as_ref().map_or_else(Vec::new, |proof| proof.signature.to_vec()),
+            code_sha256: enrol.proof.as_ref().map_or_else(Vec::new, |proof| proof.code_sha256.to_vec()),
+            authority_sha256: enrol
+                .proof
+                .as_ref()
+                .map_or_else(Vec::new, |proof| proof.authority_sha256.to_vec()),
         }),
         PeopleCommand::RevokeDevice(revoke) => {
             Body::RevokeDevice(log::RevokeDevice { device: revoke.device.0 })
@@ -51,7 +58,7 @@ pub(super) fn found_office(stored: log::FoundOffice) -> Result<Command, DecodeEr
     people(PeopleCommand::FoundOffice(FoundOffice {
         office: field(Uuid::from_slice(&stored.office).ok(), "FoundOffice", "office")?,
         name: stored.name.into(),
-        zone: field(Zone::from_name(&stored.zone), "FoundOffice", "zone")?,
+        zone: Zone::from_name(&stored.zone).ok_or(DecodeError::Newer)?,
         rehearsal: stored.rehearsal,
     }))
 }
@@ -79,6 +86,7 @@ pub(super) fn end_assignments(stored: log::EndAssignments) -> Result<Command, De
         person: PersonId(stored.person),
         unit: unit(stored.unit),
         last_day: date_from(stored.last_day),
+        role: (stored.role != 0).then(|| role_from(stored.role)).transpose()?,
     }))
 }
 
@@ -87,7 +95,23 @@ pub(super) fn enrol_device(stored: log::EnrolDevice) -> Result<Command, DecodeEr
         owner: PersonId(stored.owner),
         key: field(stored.key.try_into().ok(), "EnrolDevice", "key")?,
         incarnation: field(Uuid::from_slice(&stored.incarnation).ok(), "EnrolDevice", "incarnation")?,
+        proof: proof_from(stored.proof, stored.code_sha256, stored.authority_sha256)?,
     }))
+}
+
+fn proof_from(
+    signature: Vec<u8>,
+    code_sha256: Vec<u8>,
+    authority_sha256: Vec<u8>,
+) -> Result<Option<Box<EnrolmentProof>>, DecodeError> {
+    if signature.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(EnrolmentProof {
+        signature: field(signature.try_into().ok(), "EnrolDevice", "proof")?,
+        code_sha256: field(code_sha256.try_into().ok(), "EnrolDevice", "code_sha256")?,
+        authority_sha256: field(authority_sha256.try_into().ok(), "EnrolDevice", "authority_sha256")?,
+    })))
 }
 
 pub(super) fn revoke_device(stored: log::RevokeDevice) -> Result<Command, DecodeError> {

@@ -12,6 +12,12 @@ use super::{DecodeError, entry, people, plan, revision};
 use crate::chain;
 use crate::log::{self, command::Body};
 
+/// The version of the stored format that this release reads whole; see `needs` in record.proto.
+const FORMAT: u32 = 0;
+
+/// What stands before a commitment in a leaf: field 2047, 32 bytes.
+const COMMITMENT_FIELD: [u8; 3] = [0xFA, 0x7F, 0x20];
+
 /// Which texts lie beside a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextMask(pub u32);
@@ -21,8 +27,9 @@ impl TextMask {
     const NOTE: u32 = 2;
     const REASON: u32 = 4;
 
-    fn of(texts: &log::Texts) -> Self {
-        let bit = |text: &str, bit: u32| if text.is_empty() { 0 } else { bit };
+    /// The mask of texts; a text of blanks is none.
+    pub fn of(texts: &log::Texts) -> Self {
+        let bit = |text: &str, bit: u32| if text.trim().is_empty() { 0 } else { bit };
         Self(bit(&texts.place, Self::PLACE) | bit(&texts.note, Self::NOTE) | bit(&texts.reason, Self::REASON))
     }
 
@@ -46,6 +53,7 @@ pub fn command_leaf(command: &Command, made_at: Timestamp, texts: &log::Texts, s
     let has_texts = mask != TextMask::default();
     let stored = log::Command {
         made_at_us: made_at.0,
+        needs: 0,
         texts: mask.0,
         body: body_to(command),
         commitment: if has_texts { chain::commitment(&salt, &texts).to_vec() } else { Vec::new() },
@@ -77,20 +85,24 @@ pub fn decode_command(
 ) -> Result<(Envelope, Vec<u8>), DecodeError> {
     let stored =
         log::Command::decode(leaf).map_err(|source| DecodeError::Malformed { message: "Command", source })?;
+    if stored.needs > FORMAT {
+        return Err(DecodeError::Newer);
+    }
+    let command = body_from(stored.body.ok_or(DecodeError::Newer)?)?;
     let mask = TextMask(stored.texts);
     let wanted = if mask == TextMask::default() { 0 } else { 32 };
-    if stored.commitment.len() != wanted {
+    if stored.commitment.len() != wanted || !ends_with_commitment(leaf, &stored.commitment) {
         return Err(DecodeError::Field { message: "Command", field: "commitment" });
     }
-    let envelope = Envelope {
-        origin,
-        sequence,
-        author,
-        made_at: Timestamp(stored.made_at_us),
-        has_reason: mask.has_reason(),
-        command: body_from(stored.body.ok_or(DecodeError::Newer)?)?,
-    };
+    let made_at = Timestamp(stored.made_at_us);
+    let envelope = Envelope { origin, sequence, author, made_at, has_reason: mask.has_reason(), command };
     Ok((envelope, stored.commitment))
+}
+
+/// A commitment is the leaf's last field, so that it can be left out on the wire and put back.
+fn ends_with_commitment(leaf: &[u8], commitment: &[u8]) -> bool {
+    let before = leaf.strip_suffix(commitment);
+    commitment.is_empty() || before.is_some_and(|leaf| leaf.ends_with(&COMMITMENT_FIELD))
 }
 
 fn body_from(body: Body) -> Result<Command, DecodeError> {
@@ -157,6 +169,7 @@ pub fn encode_record(
         carrier: record.carrier.map_or(0, |person| person.0),
         chain_signature: signature.map(<[u8]>::to_vec).unwrap_or_default(),
         clock_skew_ms: skew_ms,
+        needs: 0,
         outcome: Some(outcome),
         command: command.to_vec(),
     };
@@ -168,6 +181,9 @@ pub fn decode_record(leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> 
     use log::record::Outcome as Stored;
     let mut stored =
         log::Record::decode(leaf).map_err(|source| DecodeError::Malformed { message: "Record", source })?;
+    if stored.needs > FORMAT {
+        return Err(DecodeError::Newer);
+    }
     let outcome = match stored.outcome.take().ok_or(DecodeError::Newer)? {
         Stored::Recorded(effect) => Outcome::Recorded(entry::effect_from(effect)?),
         Stored::Held(cause) => Outcome::Held(rejection_from(cause)),

@@ -123,6 +123,8 @@ fn every_field_of_the_log_has_a_golden_line() {
     let missing: Vec<String> = messages
         .iter()
         .flat_map(|(of, message)| message.field.iter().map(move |field| (of, field)))
+        // The first version of the format needs nothing; `a_later_version_is_read_as_newer` holds it.
+        .filter(|(_, field)| field.name() != "needs")
         .filter(|(of, field)| !seen.contains(&((*of).clone(), field.number())))
         .map(|(of, field)| format!("{of}.{}", field.name()))
         .collect();

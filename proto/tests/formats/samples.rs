@@ -6,8 +6,8 @@ use renaksi_domain::held::{HeldCommand, ReleaseHeld};
 use renaksi_domain::ids::{CommandKey, DeviceId, IndicatorId, Origin, PersonId, RevisionId, UnitId};
 use renaksi_domain::indicator::{Level, LowerFormula, Polarity, SetIndicator};
 use renaksi_domain::people::{
-    AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, FoundOffice, PeopleCommand,
-    RevokeDevice, Role,
+    AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, EnrolmentProof, FoundOffice,
+    PeopleCommand, RevokeDevice, Role,
 };
 use renaksi_domain::plan::{
     ApprovePlan, EstablishPlan, FinishImport, ImportIndicator, ImportObjective, PlanCommand, StartImport,
@@ -95,6 +95,7 @@ fn people() -> Vec<(&'static str, Command)> {
         (
             "end_assignments",
             PeopleCommand::EndAssignments(EndAssignments {
+                role: Some(Role::Officer),
                 person: PersonId(5),
                 unit: Some(UnitId(2)),
                 last_day: date("2024-06-30"),
@@ -106,6 +107,11 @@ fn people() -> Vec<(&'static str, Command)> {
                 owner: PersonId(5),
                 key: [0x42; 32],
                 incarnation: Uuid::from_u128(0xfeed),
+                proof: Some(Box::new(EnrolmentProof {
+                    signature: [0x51; 64],
+                    code_sha256: [0x52; 32],
+                    authority_sha256: [0x53; 32],
+                })),
             }),
         ),
         ("revoke_device", PeopleCommand::RevokeDevice(RevokeDevice { device: DeviceId(4) })),
@@ -185,7 +191,7 @@ fn plan() -> Vec<(&'static str, Command)> {
     ]
 }
 
-fn entries() -> Vec<(&'static str, Command)> {
+pub fn entries() -> Vec<(&'static str, Command)> {
     let add = |reading| AddEntry { indicator: UTTP, on: date("2024-05-14"), reading };
     let amend = |reading| {
         EntryCommand::Amend(AmendEntry {
@@ -286,10 +292,19 @@ pub fn records() -> Vec<(String, StoredRecord)> {
         on: date("2024-05-14"),
         reading: Reading::Quantity(quantity("7,8")),
         state,
+        position: 69_999,
     };
     let effect = |before, after| {
-        Outcome::Recorded(Effect { late: true, before: Some(counted(before)), after: Some(counted(after)) })
+        Outcome::Recorded(Effect {
+            late: true,
+            before: Some(counted(before)),
+            after: Some(counted(after)),
+            reported_left: Some(Box::new(counted(State::Recorded))),
+            verified_left: Some(Box::new(counted(State::Verified))),
+            frozen: None,
+        })
     };
+    let locked = Effect { frozen: Some(Box::new([0x66; 32])), ..Effect::default() };
     let add = || entries().remove(0).1;
     let cause = || Rejection::new(Code::QuarterLocked).with("indicator", "1.1.1.1").with("quarter", 1);
     let newer = Rejection::new(Code::Newer).with("indicator", "1.1").with("code", "MOON_FULL");
@@ -297,6 +312,7 @@ pub fn records() -> Vec<(String, StoredRecord)> {
         ("recorded", add(), Outcome::Recorded(Effect::default())),
         ("recorded.effect", add(), effect(State::Recorded, State::Verified)),
         ("recorded.effect.other", add(), effect(State::Returned, State::Voided)),
+        ("recorded.lock", Command::Quarter(QuarterCommand::Approve(CELL)), Outcome::Recorded(locked)),
         ("held", add(), Outcome::Held(cause())),
         ("refused", Command::Quarter(QuarterCommand::Request(CELL)), Outcome::Refused(cause())),
         ("held.newer", add(), Outcome::Held(newer)),

@@ -18,7 +18,7 @@ use renaksi_proto::log;
 
 use crate::history::{play, steps};
 use crate::office::Office;
-use crate::samples::{SALT, records, texts};
+use crate::samples::{MADE_AT, SALT, entries, records, texts};
 
 /// The record leaves of an office, as its writer stores them.
 pub fn leaves(office: &Office) -> Vec<Vec<u8>> {
@@ -154,6 +154,16 @@ fn the_commitment_is_the_last_32_bytes_of_a_record_with_texts() {
     }
 }
 
+#[test]
+fn a_commitment_elsewhere_in_a_command_is_unreadable() {
+    let (_, command) = &entries()[0];
+    let leaf = command_leaf(command, MADE_AT, &texts(), SALT).leaf;
+    assert!(decode_command(&leaf, Origin(1), 1, PersonId(1)).is_ok());
+    let (before, field) = leaf.split_at(leaf.len() - 35);
+    let moved = [field, before].concat();
+    assert!(matches!(decode_command(&moved, Origin(1), 1, PersonId(1)), Err(DecodeError::Field { .. })));
+}
+
 /// A field that no release of ours knows: number 900, a length, two bytes.
 const UNKNOWN_FIELD: [u8; 5] = [0xa2, 0x38, 0x02, 0x08, 0x01];
 
@@ -177,6 +187,49 @@ fn a_command_of_a_newer_release_is_newer_and_not_damaged() {
     for body in [Body::AddChange(change), Body::SetIndicator(set), Body::Assign(assign)] {
         let leaf = log::Command { body: Some(body), ..Default::default() }.encode_to_vec();
         assert!(matches!(decode_command(&leaf, Origin(1), 1, PersonId(1)), Err(DecodeError::Newer)));
+    }
+}
+
+#[test]
+fn a_later_version_is_read_as_newer() {
+    use log::command::Body;
+    let body = Some(Body::AddUnit(log::AddUnit { name: "Bidang".into() }));
+    let command = log::Command { needs: 1, body: body.clone(), ..Default::default() }.encode_to_vec();
+    assert!(matches!(decode_command(&command, Origin(1), 1, PersonId(1)), Err(DecodeError::Newer)));
+    let command = log::Command { body, ..Default::default() }.encode_to_vec();
+    let outcome = Some(log::record::Outcome::Recorded(log::Effect::default()));
+    let record = log::Record { needs: 1, position: 1, command, outcome, ..Default::default() };
+    assert!(matches!(decode_record(&record.encode_to_vec()), Err(DecodeError::Newer)));
+}
+
+#[test]
+fn a_value_of_a_later_kind_is_newer_and_not_malformed() {
+    use log::command::Body;
+    let reading = log::AddEntry { indicator: 1, on: 1, reading: Some(log::Reading { value: None }) };
+    let target = log::QuarterTarget { quarter: 1, target: Some(log::Target { value: None }) };
+    let set = log::SetIndicator { indicator: 1, targets: vec![target], ..Default::default() };
+    let blank = log::Target { value: Some(log::target::Value::Blank(9)) };
+    let later = log::QuarterTarget { quarter: 1, target: Some(blank) };
+    let later = log::SetIndicator { indicator: 1, targets: vec![later], ..Default::default() };
+    for body in [Body::AddEntry(reading), Body::SetIndicator(set), Body::SetIndicator(later)] {
+        let leaf = log::Command { body: Some(body), ..Default::default() }.encode_to_vec();
+        assert!(matches!(decode_command(&leaf, Origin(1), 1, PersonId(1)), Err(DecodeError::Newer)));
+    }
+    let absent = Body::AddEntry(log::AddEntry { indicator: 1, on: 1, reading: None });
+    let leaf = log::Command { body: Some(absent), ..Default::default() }.encode_to_vec();
+    assert!(matches!(decode_command(&leaf, Origin(1), 1, PersonId(1)), Err(DecodeError::Field { .. })));
+}
+
+#[test]
+fn the_server_itself_records_nothing_about_figures() {
+    use log::command::Body;
+    let approve = log::Command { body: Some(Body::ApproveRevision(1)), ..Default::default() }.encode_to_vec();
+    let outcome = Some(log::record::Outcome::Recorded(log::Effect::default()));
+    for author in [0, 3] {
+        let command = approve.clone();
+        let record =
+            log::Record { position: 1, author, command, outcome: outcome.clone(), ..Default::default() };
+        assert!(matches!(Fold::default().absorb(&record.encode_to_vec()), Err(DecodeError::Field { .. })));
     }
 }
 
