@@ -54,11 +54,12 @@ pub(crate) struct Durable {
 pub struct LogReader {
     dir: Arc<Path>,
     durable: Arc<Mutex<Durable>>,
+    tail_bytes: u64,
 }
 
 impl LogReader {
     pub(crate) fn new(dir: &Path, durable: Durable) -> LogReader {
-        LogReader { dir: dir.into(), durable: Arc::new(Mutex::new(durable)) }
+        LogReader { dir: dir.into(), durable: Arc::new(Mutex::new(durable)), tail_bytes: 0 }
     }
 
     /// Looks at a log that another process may hold, as it is now: no lock, nothing changed, an unfinished commit at the
@@ -68,7 +69,10 @@ impl LogReader {
             let listed = segment::list(dir)?;
             match recover(dir, id) {
                 Ok(found) => {
-                    return Ok(LogReader::new(dir, Durable { head: found.head, segments: found.segments }));
+                    let end = found.segments.last().map_or(0, |segment| segment.end_offset);
+                    let tail_bytes = found.tail_end.map_or(0, |file_end| file_end.saturating_sub(end));
+                    let durable = Durable { head: found.head, segments: found.segments };
+                    return Ok(LogReader { tail_bytes, ..LogReader::new(dir, durable) });
                 }
                 // The writer began a segment meanwhile, so what was the last one is not.
                 Err(_) if segment::list(dir)? != listed => {}
@@ -80,6 +84,12 @@ impl LogReader {
     /// The durable end of the log.
     pub fn head(&self) -> Head {
         self.durable().head
+    }
+
+    /// What [`LogReader::open_read_only`] ignored: bytes behind the last whole commit, which no head slot vouches for.
+    /// An interrupted write leaves them, and the next [`crate::Log::open`] sets them aside. 0 for a log that is open.
+    pub fn tail_bytes(&self) -> u64 {
+        self.tail_bytes
     }
 
     /// The folder that is read.

@@ -38,13 +38,17 @@ fn cut_at_any_byte_an_unclosed_log_opens_to_what_the_slot_vouches_for_or_refuses
         let dir = folder();
         let segment = dir.path().join("segment-00000000000000000001.log");
         fs::write(&segment, &bytes[..length]).unwrap();
-        let looked = LogReader::open_read_only(dir.path(), &OFFICE).map(|reader| all(&reader));
+        let looked = LogReader::open_read_only(dir.path(), &OFFICE);
+        let looked = looked.map(|reader| (all(&reader), reader.tail_bytes()));
         match Log::open(dir.path(), OFFICE) {
             Ok((mut log, opened)) => {
                 assert!(length >= starts[2], "{length}");
                 let commits = if length == bytes.len() { 3 } else { 2 };
                 assert_eq!(all(&log.reader()), whole[..commits], "{length}");
-                assert_eq!(looked.unwrap(), whole[..commits]);
+                let (looked, tail_bytes) = looked.unwrap();
+                assert_eq!(looked, whole[..commits]);
+                assert_eq!(tail_bytes, opened.cut.as_ref().map_or(0, |cut| cut.bytes));
+                assert_eq!(log.reader().tail_bytes(), 0);
                 assert_eq!(opened.kept_commits, u64::from(commits == 3));
                 let torn = &bytes[starts[2]..length];
                 match opened.cut {

@@ -17,6 +17,7 @@ use crate::data::Data;
 use crate::error::ServerError;
 use crate::office::{self, Checked, Office};
 use crate::people::{self, Invited};
+use crate::services::host::{UNIT_KEY, UnitNote, from_status};
 
 /// A connection to the server that runs on this folder; `None` when none does.
 async fn running(data: &Data) -> Option<HostClient<Channel>> {
@@ -43,8 +44,14 @@ pub async fn invite(
             role: role.to_owned(),
             unit: unit.unwrap_or_default().to_owned(),
         };
-        let answer = client.invite(request).await.map_err(running_error)?.into_inner();
+        let answer = client.invite(request).await.map_err(|status| from_status(&status))?;
+        let note = answer.metadata().get_bin(UNIT_KEY).and_then(|value| value.to_bytes().ok());
+        // Without it a server of another release answers, which does not say.
+        let note: UnitNote = note.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default();
+        let answer = answer.into_inner();
         return Ok(Invited {
+            unit_added: note.added,
+            unit_idle: note.idle,
             text: answer.invite,
             person: PersonId(answer.person),
             expires: Timestamp(answer.expires_us),
@@ -59,8 +66,10 @@ pub async fn invite(
 /// Verifies the whole store: the running server's against its live state, or the folder's files.
 pub async fn check(data: &Data) -> Result<Checked, ServerError> {
     if let Some(mut client) = running(data).await {
-        let answer = client.check(wire::CheckRequest {}).await.map_err(running_error)?.into_inner();
+        let answer =
+            client.check(wire::CheckRequest {}).await.map_err(|status| from_status(&status))?.into_inner();
         return Ok(Checked {
+            rehearsal: Some(data.server_file()?.rehearsal),
             office: Uuid::from_slice(&answer.office).unwrap_or_default(),
             office_name: answer.office_name,
             position: answer.position,
@@ -68,17 +77,22 @@ pub async fn check(data: &Data) -> Result<Checked, ServerError> {
             epoch: answer.epoch,
             state_hash: answer.state_hash.try_into().unwrap_or_default(),
             live_entries: answer.live_entries,
+            // Whoever opened the log set it aside, and said so.
+            tail_bytes: 0,
         });
     }
-    let id = Data::log_id(data.server_file()?.office);
-    let reader = LogReader::open_read_only(&data.office("log"), &id)
-        .map_err(|source| ServerError::Log { id, source })?;
-    office::check(&reader, id, None)
-}
-
-fn running_error(status: tonic::Status) -> ServerError {
-    match status.code() {
-        tonic::Code::InvalidArgument => ServerError::Usage(status.message().to_owned()),
-        _ => ServerError::Running(status.message().to_owned()),
+    let file = data.server_file()?;
+    let id = Data::log_id(file.office);
+    let checked = match LogReader::open_read_only(&data.office("log"), &id) {
+        Ok(reader) => office::check(&reader, id, None)?,
+        Err(renaksi_ledger::Error::NotFound { .. }) => {
+            return Err(data.no_records(&file));
+        }
+        Err(source) => return Err(ServerError::Log { id, source }),
+    };
+    office::same_flag(data, &file, checked.rehearsal)?;
+    match checked.rehearsal {
+        Some(_) => Ok(checked),
+        None => Err(data.no_records(&file)),
     }
 }

@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use renaksi_ledger::{LogId, LogKind};
+use renaksi_ledger::{LogId, LogKind, LogReader};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -38,6 +38,10 @@ pub struct ServerFile {
     pub rehearsal: bool,
     /// The address that invites name, host:port.
     pub address: String,
+    /// True once the founding record was durable: from then on a log without records is a lost one. Files of older
+    /// releases do not say it before the office was opened once.
+    #[serde(default)]
+    pub founded: bool,
 }
 
 mod uuid_text {
@@ -87,12 +91,37 @@ impl Data {
         read_json(&self.server_path())?.ok_or_else(|| ServerError::NoOffice(self.dir.clone()))
     }
 
-    /// Writes `server.json`; with it an office exists.
+    /// Whether the log has an office in it. Without: `init` was cut after it wrote `server.json`, and may go on.
+    pub fn is_founded(&self, file: &ServerFile) -> Result<bool, ServerError> {
+        let id = Data::log_id(file.office);
+        match LogReader::open_read_only(&self.office("log"), &id) {
+            Ok(reader) => Ok(reader.head().size > 0),
+            Err(renaksi_ledger::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(ServerError::Log { id, source }),
+        }
+    }
+
+    /// What a log without records means: nothing was founded yet, or what was founded is lost.
+    pub fn no_records(&self, file: &ServerFile) -> ServerError {
+        match file.founded {
+            true => ServerError::LogLost(self.office("log")),
+            false => ServerError::NoOffice(self.dir.clone()),
+        }
+    }
+
+    /// Whether the folder has a log, whatever is in it.
+    pub fn has_log(&self) -> bool {
+        let names = fs::read_dir(self.office("log")).into_iter().flatten().flatten();
+        names.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("segment-"))
+    }
+
+    /// Writes `server.json`; with the first record after it an office exists.
     pub fn write_server_file(&self, file: &ServerFile) -> Result<(), ServerError> {
         write_json(&self.server_path(), file)
     }
 
-    fn server_path(&self) -> PathBuf {
+    /// `server.json`.
+    pub fn server_path(&self) -> PathBuf {
         self.dir.join("server.json")
     }
 
@@ -122,11 +151,18 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), ServerErro
     write_private(path, &text)
 }
 
+/// Makes a folder, and those above it that are not there, for its owner only. One that is there is left as it is.
+pub fn private_folder(path: &Path) -> Result<(), ServerError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(ServerError::file("make the folder", path))
+}
+
 /// Writes a file whole or not at all, readable by its owner only; durable when this returns.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServerError> {
     use std::os::unix::fs::OpenOptionsExt;
     let parent = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(ServerError::file("make the folder", parent))?;
+    private_folder(parent)?;
     let temporary = path.with_extension("new");
     let mut options = File::options();
     let mut file = options

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use renaksi_domain::ids::{DeviceId, PersonId};
+use renaksi_domain::ids::{DeviceId, Origin, PersonId};
+use renaksi_domain::people::People;
 use renaksi_proto::chain::verify_session;
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
@@ -49,6 +50,14 @@ impl Caller {
         match self.revoked {
             true => Err(Fault::denied("DEVICE_REVOKED").with("device", self.device)),
             false => Ok(()),
+        }
+    }
+
+    /// Who may hand in an incarnation's work: anybody may carry it, but a revoked device only its own.
+    pub fn may_carry(&self, people: &People, origin: Origin) -> Result<(), Fault> {
+        match people.incarnation(origin) {
+            Some(incarnation) if incarnation.device == self.device => Ok(()),
+            _ => self.unrevoked(),
         }
     }
 }
@@ -136,5 +145,35 @@ impl Gate {
         open.sessions.retain(|_, session| session.until > now);
         open.sessions.insert(token.clone(), Session { device, until: now + TOKEN_LIFE });
         Ok(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use renaksi_domain::people::{Device, Incarnation};
+
+    use super::*;
+
+    #[test]
+    fn a_revoked_device_hands_in_its_own_work_only() {
+        let device =
+            |owner| Device { owner: PersonId(owner), key: [0; 32], revoked: None, after_revocation: 0 };
+        let incarnation = |number| Incarnation {
+            device: DeviceId(number),
+            uuid: Uuid::from_u128(u128::from(number)),
+            last_sequence: 0,
+        };
+        let people = People {
+            devices: vec![device(1), device(2)],
+            incarnations: vec![incarnation(1), incarnation(2)],
+            ..People::default()
+        };
+        let mut caller = Caller { device: DeviceId(1), person: PersonId(1), revoked: true, token: None };
+        assert!(caller.may_carry(&people, Origin(1)).is_ok());
+        for other in [2, 3] {
+            assert_eq!(caller.may_carry(&people, Origin(other)).unwrap_err().code(), "DEVICE_REVOKED");
+        }
+        caller.revoked = false;
+        assert!(caller.may_carry(&people, Origin(2)).is_ok());
     }
 }

@@ -61,6 +61,13 @@ impl Invites {
         Ok((code, expires))
     }
 
+    /// Whose invite a code is; nothing is taken.
+    pub fn person(&self, code: &str) -> Option<PersonId> {
+        let wanted = hash(code);
+        let invite = self.open.iter().find(|invite| invite.code_sha256 == wanted)?;
+        Some(PersonId(invite.person))
+    }
+
     /// Takes an invite for a device, once. The same device may answer again, if the first answer was lost.
     ///
     /// # Errors
@@ -103,11 +110,6 @@ impl Refused {
             Refused::Expired => "INVITE_EXPIRED",
             Refused::Used => "INVITE_USED",
         }
-    }
-
-    /// As it is sent.
-    pub fn message(self) -> renaksi_proto::log::Rejection {
-        renaksi_proto::log::Rejection { code: self.code().to_owned(), details: Vec::new() }
     }
 }
 

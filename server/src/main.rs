@@ -13,7 +13,8 @@ use renaksi_server::error::ServerError;
 use renaksi_server::invites::hex;
 use renaksi_server::office::Office;
 use renaksi_server::people::Invited;
-use renaksi_server::{authority, check, people, serve};
+use renaksi_server::serve::Addresses;
+use renaksi_server::{authority, check, people, serve, web};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -73,6 +74,9 @@ struct Serve {
     /// The address that invites name from now on; the bound one when left out and `--listen` has port 0.
     #[arg(long)]
     address: Option<String>,
+    /// Health over plain HTTP, on this machine only: /healthz and /readyz. Nothing listens without it.
+    #[arg(long)]
+    web: Option<SocketAddr>,
     /// A PostgreSQL store; not in this release.
     #[arg(long)]
     store: Option<String>,
@@ -110,7 +114,10 @@ struct Check {
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("RENAKSI_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     let as_json = match &cli.command {
         Command::Init(args) => args.json,
         Command::Serve(args) => args.json,
@@ -129,78 +136,143 @@ async fn main() -> ExitCode {
     }
 }
 
-fn report(error: &ServerError, as_json: bool) -> ExitCode {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    let hint = error.hint();
+/// Options that are not understood; `--help` and `--version` too.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let as_json = error.use_stderr() && std::env::args_os().any(|argument| argument == "--json");
     if as_json {
-        println!(
-            "{}",
-            json!({ "error": { "code": error.code(), "message": message, "hint": hint, "details": {} } })
-        );
+        let told = error.render().to_string();
+        let told = told.split("\n\nUsage:").next().unwrap_or(&told).trim();
+        let message = told.strip_prefix("error: ").unwrap_or(told).to_owned();
+        return report(&ServerError::Usage(message), true);
+    }
+    error.exit()
+}
+
+fn report(error: &ServerError, as_json: bool) -> ExitCode {
+    let (message, hint) = (error.whole(), error.hint());
+    if as_json {
+        let details: serde_json::Map<String, serde_json::Value> =
+            error.details().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let error = json!({ "code": error.code(), "message": message, "hint": hint, "details": details });
+        println!("{}", json!({ "error": error }));
     } else {
         eprintln!("error: {message}");
-        hint.into_iter().for_each(|hint| eprintln!("hint: {hint}"));
+        eprintln!("hint: {hint}");
     }
     ExitCode::from(error.exit_code())
 }
 
 async fn init(args: Init) -> Result<(), ServerError> {
     let data = Data::new(&args.data);
-    if data.server_file().is_ok() {
-        return Err(ServerError::OfficeExists(args.data));
-    }
-    let zone = Zone::from_name(&args.tz).ok_or_else(|| {
-        let names = Zone::ALL.map(Zone::name).join(", ");
-        ServerError::Usage(format!(
-            "unknown time zone `{}`; an Indonesian office is in one of {names}",
-            args.tz
-        ))
-    })?;
-    if args.office.trim().is_empty() {
-        return Err(ServerError::Usage("--office needs the office's name".into()));
-    }
-    let host = args.address.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']']));
-    let host = host
-        .filter(|host| !host.is_empty())
-        .ok_or_else(|| ServerError::Usage(format!("--address `{}` is not HOST:PORT", args.address)))?;
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| ServerError::Running(format!("no randomness: {error}")))?;
-    let id = uuid::Builder::from_random_bytes(random).into_uuid();
-    authority::create(&data.authority(), args.office.trim(), host)?;
-    // If we crash before this is whole, `init` may be run again: there is no office yet.
-    data.write_server_file(&ServerFile { office: id, rehearsal: args.rehearsal, address: args.address })?;
-    let office = Office::open(&data, clock(args.rehearsal)?)?;
-    let invited = found(&office, id, args.office.trim(), zone, args.rehearsal, &args.operator).await;
+    let cut = match data.server_file() {
+        Ok(file) if data.is_founded(&file)? => return Err(ServerError::OfficeExists(args.data)),
+        Ok(file) if file.founded => return Err(data.no_records(&file)),
+        Ok(file) => Some(file),
+        Err(ServerError::NoOffice(_)) if data.has_log() => {
+            let cause = "it is missing, and the folder has a log".to_owned();
+            return Err(ServerError::Unreadable {
+                path: data.server_path(),
+                what: "the office's settings",
+                cause,
+            });
+        }
+        Err(ServerError::NoOffice(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let founding = Founding::read(&args)?;
+    let mut file = prepare(&data, &args, &founding, cut)?;
+    let office = Office::create(&data, clock(args.rehearsal)?)?;
+    // From here on the log's lock is ours, so whatever is in the folder is this run's.
+    let invited = found(&office, file.office, &founding, args.rehearsal).await;
     tokio::task::block_in_place(|| office.close());
-    let invited = match invited {
-        Ok(invited) => invited,
-        Err(error) => {
-            // Nothing was founded: leave no half office behind.
-            let _ = std::fs::remove_file(args.data.join("server.json"));
-            return Err(error);
+    let invited = invited.inspect_err(|_| remove_what_was_made(&data))?;
+    // If we crash before it is written: the log has records, and the next opening writes it.
+    file.founded = true;
+    data.write_server_file(&file)?;
+    print_invite(args.json, &invited, Some(file.office), args.rehearsal);
+    Ok(())
+}
+
+/// The words of `init`, understood before anything is made.
+struct Founding {
+    name: String,
+    zone: Zone,
+    operator: String,
+    /// The host that the server's certificate names.
+    host: String,
+}
+
+impl Founding {
+    fn read(args: &Init) -> Result<Founding, ServerError> {
+        let zone = Zone::from_name(&args.tz).ok_or_else(|| {
+            let names = Zone::ALL.map(Zone::name).join(", ");
+            ServerError::Usage(format!(
+                "unknown time zone `{}`; an Indonesian office is in one of {names}",
+                args.tz
+            ))
+        })?;
+        let name = args.office.trim().to_owned();
+        if name.is_empty() {
+            return Err(ServerError::Usage("--office needs the office's name".into()));
+        }
+        let operator = people::user_name(&args.operator)?.to_owned();
+        let host = args.address.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']']));
+        let host = host.filter(|host| !host.is_empty());
+        let host = host
+            .ok_or_else(|| ServerError::Usage(format!("--address `{}` is not HOST:PORT", args.address)))?
+            .to_owned();
+        Ok(Founding { name, zone, operator, host })
+    }
+}
+
+/// Makes the authority and `server.json`. An `init` that was cut before its first record is gone on with, under its
+/// office id. If we crash in here, `init` may be run again.
+fn prepare(
+    data: &Data,
+    args: &Init,
+    founding: &Founding,
+    cut: Option<ServerFile>,
+) -> Result<ServerFile, ServerError> {
+    // Its authority was whole before its file was. One for another address is made anew: no invite names it yet.
+    let kept = cut.as_ref().filter(|cut| cut.address == args.address);
+    if kept.is_none() {
+        authority::create(&data.authority(), &founding.name, &founding.host)?;
+    }
+    let id = match cut {
+        Some(cut) => cut.office,
+        None => {
+            let mut random = [0; 16];
+            getrandom::fill(&mut random).map_err(ServerError::Random)?;
+            uuid::Builder::from_random_bytes(random).into_uuid()
         }
     };
-    print_invite(args.json, &invited, Some(id));
-    Ok(())
+    let file =
+        ServerFile { office: id, rehearsal: args.rehearsal, address: args.address.clone(), founded: false };
+    data.write_server_file(&file)?;
+    Ok(file)
 }
 
 async fn found(
     office: &Office,
     id: Uuid,
-    name: &str,
-    zone: Zone,
+    founding: &Founding,
     rehearsal: bool,
-    operator: &str,
 ) -> Result<Invited, ServerError> {
-    let found = FoundOffice { office: id, name: name.into(), zone, rehearsal };
+    let found =
+        FoundOffice { office: id, name: founding.name.as_str().into(), zone: founding.zone, rehearsal };
     let act = Box::new(move |_: &renaksi_domain::State| vec![PeopleCommand::FoundOffice(found)]);
     office.host(act).await.map_err(people::host_error)?;
-    people::invite(office, operator, "operator", None).await
+    people::invite(office, &founding.operator, "operator", None).await
+}
+
+/// Leaves no half office behind. Its work first, so that what remains if we crash in between is an `init` to go on with.
+fn remove_what_was_made(data: &Data) {
+    let removed = std::fs::remove_dir_all(data.office(""))
+        .and_then(|()| std::fs::remove_file(data.server_path()))
+        .and_then(|()| std::fs::remove_dir_all(data.authority()));
+    if let Err(error) = removed {
+        eprintln!("{} could not be cleared: {error}", data.dir().display());
+    }
 }
 
 async fn run_server(args: Serve) -> Result<(), ServerError> {
@@ -209,9 +281,10 @@ async fn run_server(args: Serve) -> Result<(), ServerError> {
             "--store is not in this release; leave it out to keep the log in files".into(),
         ));
     }
+    web::on_this_machine(args.web)?;
     let data = Data::new(&args.data);
-    let mut file = data.server_file()?;
-    let mut office = Office::open(&data, clock(file.rehearsal)?)?;
+    let mut office = Office::open(&data, clock(data.server_file()?.rehearsal)?)?;
+    let mut file = office.file.clone();
     if let Some(address) = args.address.clone() {
         file.address = address;
         data.write_server_file(&file)?;
@@ -221,18 +294,25 @@ async fn run_server(args: Serve) -> Result<(), ServerError> {
         office.file.address = String::new();
     }
     let name = office.name.clone();
-    let ready = move |bound: SocketAddr| {
+    let ready = move |bound: Addresses| {
+        let web = bound.web.map(|web| web.to_string());
         if args.json {
-            println!(
-                "{}",
-                json!({ "listening": bound.to_string(), "office": name, "rehearsal": file.rehearsal })
-            );
+            let mut value = json!({
+                "listening": bound.network.to_string(),
+                "office": name,
+                "rehearsal": file.rehearsal,
+            });
+            if let Some(web) = web {
+                value["web"] = web.into();
+            }
+            println!("{value}");
         } else {
-            let rehearsal = if file.rehearsal { " (rehearsal)" } else { "" };
-            eprintln!("{name}{rehearsal}: listening on {bound}");
+            say_rehearsal(file.rehearsal);
+            eprintln!("{name}: listening on {}", bound.network);
+            web.into_iter().for_each(|web| eprintln!("health on http://{web}/healthz and /readyz"));
         }
     };
-    serve::serve(&data, office, args.listen, ready).await
+    serve::serve(&data, office, Addresses { network: args.listen, web: args.web }, ready).await
 }
 
 async fn invite(args: Invite) -> Result<(), ServerError> {
@@ -240,19 +320,48 @@ async fn invite(args: Invite) -> Result<(), ServerError> {
     let file = data.server_file()?;
     let clock = clock(file.rehearsal)?;
     let invited = check::invite(&data, clock, &args.user, &args.role, args.unit.as_deref()).await?;
-    print_invite(args.json, &invited, None);
+    if invited.unit_added {
+        say_unit_added(args.unit.as_deref().unwrap_or_default().trim(), invited.unit_idle.as_deref());
+    }
+    print_invite(args.json, &invited, None, file.rehearsal);
     Ok(())
 }
 
-fn print_invite(as_json: bool, invited: &Invited, office: Option<Uuid>) {
+/// `idle`: with a plan, none of whose indicators belongs to the unit, the names that may have been meant.
+fn say_unit_added(unit: &str, idle: Option<&[String]>) {
+    eprintln!("unit added: {unit}");
+    if let Some(near) = idle {
+        let meant = match near {
+            [] => String::new(),
+            near => format!("; did you mean {}?", near.join(", or ")),
+        };
+        eprintln!("warning: no indicator of the plan is assigned to {unit}{meant}");
+    }
+}
+
+/// Nobody should take a training office's output for the real one's.
+fn say_rehearsal(rehearsal: bool) {
+    if rehearsal {
+        eprintln!("REHEARSAL: this office is for training, and its clock may be played");
+    }
+}
+
+fn print_invite(as_json: bool, invited: &Invited, office: Option<Uuid>, rehearsal: bool) {
     let expires = invited.expires.rfc3339();
     if as_json {
-        let mut value = json!({ "invite": invited.text, "person": invited.person.0, "expires": expires });
+        let mut value = json!({
+            "invite": invited.text,
+            "person": invited.person.0,
+            "expires": expires,
+            "rehearsal": rehearsal,
+            "unit_added": invited.unit_added,
+        });
         if let Some(office) = office {
             value["office"] = json!(office.to_string());
         }
         println!("{value}");
     } else {
+        say_rehearsal(rehearsal);
         println!("{}", invited.text);
         eprintln!("valid once, until {expires}: on the person's device run `renaksi enroll INVITE`");
     }
@@ -260,26 +369,37 @@ fn print_invite(as_json: bool, invited: &Invited, office: Option<Uuid>) {
 
 async fn run_check(args: Check) -> Result<(), ServerError> {
     let checked = check::check(&Data::new(&args.data)).await?;
+    let rehearsal = checked.rehearsal == Some(true);
+    let tail = checked.tail_bytes;
     let (root, hash) = (hex(&checked.root), hex(&checked.state_hash));
     if args.json {
         let value = json!({
             "ok": true,
             "office": checked.office.to_string(),
             "name": checked.office_name,
+            "rehearsal": rehearsal,
             "position": checked.position,
             "root": root,
             "epoch": checked.epoch,
             "state_hash": hash,
             "live_entries": checked.live_entries,
+            "tail_bytes": tail,
         });
         println!("{value}");
     } else {
+        say_rehearsal(rehearsal);
         println!(
             "{}: {} records, {} live entries, all in order",
             checked.office_name, checked.position, checked.live_entries
         );
         println!("tree root   {root}");
         println!("state hash  {hash}");
+        if tail > 0 {
+            println!(
+                "{tail} bytes behind the last whole commit: an unfinished one, not yet acknowledged unless the file was \
+                 damaged otherwise; the next start keeps them in a file beside the log"
+            );
+        }
     }
     Ok(())
 }

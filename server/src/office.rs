@@ -1,7 +1,6 @@
 //! One open office: its log, the state folded from it, and the threads that write.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, mpsc};
 use std::thread::JoinHandle;
 
@@ -9,25 +8,23 @@ use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
 use renaksi_domain::{FOLD_VERSION, State};
-use renaksi_ledger::{Index, IndexError, Log, LogId, LogReader, NewSnapshot, Snapshots};
+use renaksi_ledger::{Log, LogId, LogOptions, LogReader, NewSnapshot, Snapshots};
 use renaksi_proto::clock::Clock;
 use renaksi_proto::fold::Fold;
 use renaksi_proto::snapshot;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::data::{Data, ServerFile};
+use crate::data::{Data, ServerFile, private_folder};
 use crate::directory::Directory;
 use crate::error::ServerError;
 use crate::invites::{Invites, hex};
-use crate::office_index::{batch, catch_up, position_of};
+use crate::office_index::OfficeIndex;
 use crate::push::Push;
 use crate::status::Fault;
-use crate::writer::{Behind, HostAct, HostError, Job, PushAnswer, Writer};
+use crate::writer::{Behind, HostAct, HostError, Job, NotDurable, PushAnswer, Writer};
 
 /// Jobs that may wait; beyond, callers wait to hand theirs over.
 const QUEUE_JOBS: usize = 1_024;
-/// Records after which a snapshot is taken while running.
-const SNAPSHOT_EVERY: u64 = 50_000;
 /// Snapshots kept.
 const SNAPSHOTS: usize = 3;
 
@@ -37,27 +34,43 @@ pub struct Shared {
     pub id: LogId,
     pub clock: Clock,
     pub reader: LogReader,
-    /// Behind a lock that the writer holds until what it decided is durable.
+    /// Behind a lock that the writer holds until what it decided is durable. The writer may wait for the index thread
+    /// meanwhile, so that thread never takes it.
     pub fold: RwLock<Fold>,
     /// A copy for authentication, which must not wait for a disk.
     people: RwLock<Arc<People>>,
-    index: Mutex<Index>,
+    index: Mutex<OfficeIndex>,
     snapshots: Snapshots,
-    /// Set when the disk failed; the office then takes no writes.
-    pub stopped: AtomicBool,
+    /// True once the disk failed or the writer panicked; the office then takes no writes.
+    stopped: watch::Sender<bool>,
 }
 
 impl Shared {
-    /// The durable state.
+    /// The durable state. May wait for a disk: from async code, within `block_in_place`.
     ///
     /// # Errors
-    /// `OFFICE_STOPPED` after a fault of the disk: what was decided last may not be in the log.
+    /// `OFFICE_STOPPED` after a fault of the disk or a panic: what was decided last may not be in the log.
     pub fn durable(&self) -> Result<RwLockReadGuard<'_, Fold>, Fault> {
-        let fold = self.fold.read().unwrap_or_else(PoisonError::into_inner);
-        match self.stopped.load(Ordering::Acquire) {
+        let fold = self.fold.read().map_err(|_| Fault::stopped())?;
+        match self.is_stopped() {
             true => Err(Fault::stopped()),
             false => Ok(fold),
         }
+    }
+
+    /// True once the office takes no writes.
+    pub fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
+    /// Takes no writes from now on, and wakes whoever watches.
+    pub(crate) fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Tells when the office stops.
+    pub fn watch_stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.subscribe()
     }
 
     /// Everybody and every device, as of the last durable commit.
@@ -70,25 +83,40 @@ impl Shared {
         *self.people.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state.people.clone());
     }
 
-    /// Where a device's command is, once the index has caught up with what is durable.
-    pub fn position_of(
+    /// Where devices' commands are, as far as the index knows once it has caught up with what is durable.
+    pub(crate) fn positions_of(
         &self,
-        key: CommandKey,
+        keys: impl Iterator<Item = CommandKey>,
         behind: &mpsc::Sender<Behind>,
-    ) -> Result<Option<Position>, IndexError> {
+    ) -> Vec<Option<Position>> {
         let (reached, wait) = mpsc::channel();
         if behind.send(Behind::Barrier(reached)).is_ok() {
             // Without an answer the index thread is gone, and the index says what it knows.
             let _ = wait.recv();
         }
-        position_of(&self.index.lock().unwrap_or_else(PoisonError::into_inner), key)
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.map(|key| index.position_of(key)).collect()
     }
 
-    /// Keeps the present state as a snapshot.
-    fn snapshot(&self) -> Result<(), renaksi_ledger::Error> {
+    /// The state that the log says, folded anew.
+    pub(crate) fn durable_fold(&self) -> Result<Fold, ServerError> {
+        fold_from_snapshot(&self.reader, &self.snapshots, self.id)
+    }
+
+    /// Keeps the present state as a snapshot. Only the writer calls it, when it holds no lock.
+    pub(crate) fn snapshot(&self) {
+        if let Err(error) = self.try_snapshot() {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "no snapshot was left; the next start folds more");
+        }
+    }
+
+    fn try_snapshot(&self) -> Result<(), renaksi_ledger::Error> {
         let (position, hash, payload) = match self.durable() {
-            Ok(fold) => (fold.state.position, state_hash(&fold.state), snapshot::encode(&fold)),
-            Err(_) => return Ok(()),
+            Ok(fold) if fold.state.position > 0 => {
+                (fold.state.position, state_hash(&fold.state), snapshot::encode(&fold))
+            }
+            _ => return Ok(()),
         };
         let Some(root) = self.reader.root_at(position)? else { return Ok(()) };
         let new =
@@ -107,29 +135,75 @@ pub struct Office {
     pub authority: [u8; 32],
     pub directory: Mutex<Directory>,
     pub invites: Mutex<Invites>,
-    jobs: tokio::sync::mpsc::Sender<Job>,
+    /// Held over an invite or an enrolment from its first look at the people to its last file, so that two at once never
+    /// both find that somebody is new.
+    pub console: tokio::sync::Mutex<()>,
+    /// None once the office is closed.
+    jobs: Mutex<Option<tokio::sync::mpsc::Sender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Office {
     /// Opens the office of a data folder: recovers the log, folds the state, brings the index up to it.
+    ///
+    /// # Errors
+    /// [`ServerError::NoOffice`] where `init` was cut before it founded one, [`ServerError::LogLost`] where one was.
     pub fn open(data: &Data, clock: Clock) -> Result<Office, ServerError> {
+        Office::open_with(data, clock, LogOptions::default())
+    }
+
+    /// As [`Office::open`], with options of the log.
+    pub fn open_with(data: &Data, clock: Clock, options: LogOptions) -> Result<Office, ServerError> {
+        let mut file = data.server_file()?;
+        let id = Data::log_id(file.office);
+        let log = match open_log(data, id, options) {
+            Err(renaksi_ledger::Error::NotFound { .. }) => return Err(data.no_records(&file)),
+            opened => opened.map_err(|source| ServerError::Log { id, source })?,
+        };
+        if log.head().size == 0 {
+            return Err(data.no_records(&file));
+        }
+        if !file.founded {
+            file.founded = true;
+            data.write_server_file(&file)?;
+        }
+        Office::on(data, clock, file, log)
+    }
+
+    /// For `init`: makes the log, or goes on with the empty one of an `init` that was cut.
+    pub fn create(data: &Data, clock: Clock) -> Result<Office, ServerError> {
+        Office::create_with(data, clock, LogOptions::default())
+    }
+
+    /// As [`Office::create`], with options of the log.
+    pub fn create_with(data: &Data, clock: Clock, options: LogOptions) -> Result<Office, ServerError> {
         let file = data.server_file()?;
+        if file.founded {
+            return Err(data.no_records(&file));
+        }
+        let id = Data::log_id(file.office);
+        private_folder(&data.office("log"))?;
+        let log = match open_log(data, id, options.clone()) {
+            Err(renaksi_ledger::Error::NotFound { .. }) => {
+                Log::create_with(&data.office("log"), id, 1, options)
+            }
+            opened => opened,
+        };
+        Office::on(data, clock, file, log.map_err(|source| ServerError::Log { id, source })?)
+    }
+
+    fn on(data: &Data, clock: Clock, file: ServerFile, log: Log) -> Result<Office, ServerError> {
         let id = Data::log_id(file.office);
         let failed = |source| ServerError::Log { id, source };
-        let (log, opened) = Log::open_or_create(&data.office("log"), id, 1).map_err(failed)?;
-        if let Some(cut) = &opened.cut {
-            tracing::warn!(
-                position = cut.position,
-                bytes = cut.bytes,
-                file = %cut.file.display(),
-                "an unfinished commit at the end of the log was set aside; nothing acknowledged was in it"
-            );
-        }
+        private_folder(&data.office("snapshots"))?;
+        private_folder(&data.office("index"))?;
         let reader = log.reader();
         let snapshots = Snapshots::open(&data.office("snapshots"), id).map_err(failed)?;
         let fold = fold_from_snapshot(&reader, &snapshots, id)?;
-        let index = open_index(data, &id, &reader)?;
+        same_flag(data, &file, rehearsal(&fold.state))?;
+        let name = office_name(&fold.state);
+        let index =
+            OfficeIndex::open(data.office("index"), id, reader.clone()).map_err(ServerError::Index)?;
         let shared = Arc::new(Shared {
             id,
             clock,
@@ -138,30 +212,21 @@ impl Office {
             reader,
             index: Mutex::new(index),
             snapshots,
-            stopped: AtomicBool::new(false),
+            stopped: watch::Sender::new(false),
         });
         let authority = crate::authority::load(&data.authority())?.fingerprint;
-        let (jobs, queue) = tokio::sync::mpsc::channel(QUEUE_JOBS);
-        let (behind, commits) = mpsc::channel();
-        let threads = vec![
-            spawn("index", {
-                let shared = Arc::clone(&shared);
-                move || follow(&shared, &commits)
-            })?,
-            spawn("writer", {
-                let writer = Writer { log, shared: Arc::clone(&shared), behind };
-                move || writer.run(queue)
-            })?,
-        ];
-        let name = office_name(&shared.fold.read().unwrap_or_else(PoisonError::into_inner).state);
+        let directory = Mutex::new(Directory::open(data.office("directory.json"))?);
+        let invites = Mutex::new(Invites::open(data.office("invites.json"))?);
+        let (jobs, threads) = start(log, &shared)?;
         Ok(Office {
             shared,
             file,
             name,
             authority,
-            directory: Mutex::new(Directory::open(data.office("directory.json"))?),
-            invites: Mutex::new(Invites::open(data.office("invites.json"))?),
-            jobs,
+            directory,
+            invites,
+            console: tokio::sync::Mutex::new(()),
+            jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(threads),
         })
     }
@@ -169,32 +234,81 @@ impl Office {
     /// Records a push; answers when it is durable.
     pub async fn push(&self, push: Push) -> Result<PushAnswer, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Push(push, answer)).await.map_err(|_| Fault::stopped())?;
+        self.queue(Job::Push(push, answer)).await.map_err(Fault::from)?;
         answered.await.map_err(|_| Fault::stopped())?
     }
 
     /// Records the server's own acts; answers when they are durable.
     pub async fn host(&self, act: HostAct) -> Result<Vec<renaksi_domain::Record>, HostError> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Host(act, answer)).await.map_err(|_| HostError::Stopped)?;
-        answered.await.map_err(|_| HostError::Stopped)?
+        self.queue(Job::Host(act, answer)).await.map_err(HostError::NotDurable)?;
+        answered.await.map_err(|_| HostError::NotDurable(NotDurable::Stopped))?
     }
 
-    /// Answers what was accepted, closes the log and leaves a snapshot, so that the next start is quick.
-    pub fn close(self) {
-        let Office { shared, jobs, threads, .. } = self;
-        drop(jobs);
-        for thread in threads.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    async fn queue(&self, job: Job) -> Result<(), NotDurable> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let jobs = jobs.ok_or(NotDurable::Stopped)?;
+        jobs.send(job).await.map_err(|_| NotDurable::Stopped)
+    }
+
+    /// Answers what was accepted and closes the log. Whoever still holds the office finds it stopped.
+    pub fn stop(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
             // A thread that panicked has said so on stderr; the rest is closed all the same.
             let _ = thread.join();
         }
-        if let Err(error) = shared.snapshot() {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "no snapshot was left; the next start folds more"
-            );
-        }
     }
+
+    /// Stops, and lets go of the folder.
+    pub fn close(self) {
+        self.stop();
+    }
+}
+
+/// Opens the log, and tells what opening set aside.
+fn open_log(data: &Data, id: LogId, options: LogOptions) -> Result<Log, renaksi_ledger::Error> {
+    let (log, opened) = Log::open_with(&data.office("log"), id, options)?;
+    if let Some(cut) = &opened.cut {
+        tracing::warn!(
+            position = cut.position,
+            "an unfinished commit was taken off the end of the log, not yet acknowledged unless the file was damaged \
+             otherwise; its {} bytes are kept in {}",
+            cut.bytes,
+            cut.file.display()
+        );
+    }
+    Ok(log)
+}
+
+/// Only a rehearsal office may play its clock. Its first record says which it is; a file that can be edited does not.
+pub fn same_flag(data: &Data, file: &ServerFile, founded: Option<bool>) -> Result<(), ServerError> {
+    match founded {
+        Some(founded) if founded != file.rehearsal => {
+            Err(ServerError::RehearsalFlag { path: data.server_path(), written: file.rehearsal, founded })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rehearsal(state: &State) -> Option<bool> {
+    state.office.as_ref().map(|office| office.rehearsal)
+}
+
+type Started = (tokio::sync::mpsc::Sender<Job>, Vec<JoinHandle<()>>);
+
+fn start(log: Log, shared: &Arc<Shared>) -> Result<Started, ServerError> {
+    let (jobs, queue) = tokio::sync::mpsc::channel(QUEUE_JOBS);
+    let (behind, commits) = mpsc::channel();
+    let index = spawn("index", {
+        let shared = Arc::clone(shared);
+        move || follow(&shared, &commits)
+    })?;
+    let writer = Writer::new(log, Arc::clone(shared), behind);
+    // If this fails, the index thread ends with the last sender.
+    let writer = spawn("writer", move || writer.run(queue))?;
+    Ok((jobs, vec![writer, index]))
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
@@ -205,37 +319,25 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(ServerError::file("start the thread", path))
 }
 
-/// The index thread: writes behind the acknowledgement, takes a snapshot now and then.
+/// The index thread: writes behind the acknowledgement. It never takes the fold's lock: the writer, who holds it, may be
+/// waiting for this thread.
 fn follow(shared: &Shared, commits: &mpsc::Receiver<Behind>) {
-    let mut last_snapshot = shared.reader.head().size;
     while let Ok(message) = commits.recv() {
-        match message {
+        let mut index = shared.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = match message {
+            // Whoever waited and went away needs no answer.
             Behind::Barrier(reached) => {
                 let _ = reached.send(());
+                Ok(())
             }
-            Behind::Commit { head, runs } => {
-                let index = shared.index.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Err(error) = index.write(batch(&runs, head.size, head.root)) {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the index is behind the log");
-                }
-                drop(index);
-                if head.size - last_snapshot >= SNAPSHOT_EVERY {
-                    last_snapshot = head.size;
-                    if let Err(error) = shared.snapshot() {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "no snapshot was taken");
-                    }
-                }
-            }
+            Behind::Commit { head, runs } => index.cover(&runs, head),
+            Behind::Rebuild => index.rebuild(),
+        };
+        if let Err(error) = written {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the index is behind the log; the next commit brings it up");
         }
     }
-}
-
-fn open_index(data: &Data, id: &LogId, reader: &LogReader) -> Result<Index, ServerError> {
-    let (index, opened) = Index::open(&data.office("index"), id).map_err(ServerError::Index)?;
-    if let Some(aside) = &opened.set_aside {
-        tracing::warn!(to = %aside.to.display(), cause = %aside.cause, "the index was set aside and is rebuilt");
-    }
-    catch_up(index, reader).map_err(ServerError::Index)
 }
 
 /// The state at the log's head: from the newest snapshot that proves to be what it says, else from the first record.
@@ -273,11 +375,15 @@ pub fn fold_rest(reader: &LogReader, mut fold: Fold, id: LogId) -> Result<Fold, 
 pub struct Checked {
     pub office: uuid::Uuid,
     pub office_name: String,
+    /// None before an office is founded.
+    pub rehearsal: Option<bool>,
     pub position: u64,
     pub root: [u8; 32],
     pub epoch: u32,
     pub state_hash: [u8; 32],
     pub live_entries: u64,
+    /// Bytes behind the last whole commit: an interrupted write, which the next opening sets aside.
+    pub tail_bytes: u64,
 }
 
 fn office_name(state: &State) -> String {
@@ -312,11 +418,13 @@ pub fn check(reader: &LogReader, id: LogId, live: Option<&Shared>) -> Result<Che
     Ok(Checked {
         office: id.office,
         office_name: office_name(&fold.state),
+        rehearsal: rehearsal(&fold.state),
         position,
         root: reader.root_at(position).map_err(failed)?.unwrap_or(verified.root),
         epoch: reader.head().epoch,
         state_hash: state_hash(&fold.state),
         live_entries: fold.state.entries.len() as u64,
+        tail_bytes: if live.is_some() { 0 } else { reader.tail_bytes() },
     })
 }
 

@@ -1,11 +1,12 @@
 //! What is quick to find: which record holds a device's command. Written behind the acknowledgement, rebuilt from the log
 //! when it is behind, damaged or of another history.
 
-use renaksi_domain::ids::{CommandKey, Origin, Position};
-use renaksi_ledger::{Hash, Index, IndexBatch, IndexError, LogReader};
-use renaksi_proto::log;
+use std::path::{Path, PathBuf};
 
 use prost::Message;
+use renaksi_domain::ids::{CommandKey, Origin, Position};
+use renaksi_ledger::{Hash, Head, Index, IndexBatch, IndexError, LogId, LogReader};
+use renaksi_proto::log;
 
 /// By (origin, first sequence): where a run of consecutive commands begins, and how many there are.
 const RUNS: u8 = 1;
@@ -22,6 +23,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// True when the command is one of the run.
+    pub fn holds(&self, key: CommandKey) -> bool {
+        let offset = key.sequence.checked_sub(self.first_sequence);
+        self.origin == key.origin && offset.is_some_and(|offset| offset < self.length)
+    }
+
     /// True when the command continues the run, which then includes it.
     fn extend(&mut self, origin: Origin, sequence: u32, position: Position) -> bool {
         let continues = self.origin == origin
@@ -30,6 +37,80 @@ impl Run {
         self.length += u32::from(continues);
         continues
     }
+}
+
+/// The index of an office, with what it takes to mend it. Whatever it does not know can be found in the log.
+#[derive(Debug)]
+pub struct OfficeIndex {
+    dir: PathBuf,
+    reader: LogReader,
+    id: LogId,
+    /// None while not even an empty one could be made.
+    index: Option<Index>,
+    /// A write failed: what the index covers has an end before the log's, and must not be moved past the hole.
+    broken: bool,
+}
+
+impl OfficeIndex {
+    /// Opens the index in `dir` and brings it up to the log.
+    pub fn open(dir: PathBuf, id: LogId, reader: LogReader) -> Result<OfficeIndex, IndexError> {
+        let index = catch_up(open(&dir, &id)?, &reader)?;
+        Ok(OfficeIndex { dir, reader, id, index: Some(index), broken: false })
+    }
+
+    /// Makes the index cover a commit. If it fails, the next commit brings the index up from the log instead, so that
+    /// nothing in between is missing.
+    pub fn cover(&mut self, runs: &[Run], head: Head) -> Result<(), IndexError> {
+        let covered = match &self.index {
+            Some(index) if !self.broken => index.covered().and_then(|covered| match covered < head.size {
+                true => index.write(batch(runs, head.size, head.root)),
+                // Bringing the index up reached further than the commit it was for.
+                false => Ok(()),
+            }),
+            _ => self.mend(),
+        };
+        self.broken = covered.is_err();
+        covered
+    }
+
+    /// Builds the index anew from the first record: it did not know what the log has.
+    pub fn rebuild(&mut self) -> Result<(), IndexError> {
+        let rebuilt = match self.index.take() {
+            Some(index) => index.clear(),
+            None => open(&self.dir, &self.id),
+        };
+        // If we stop here: what was cleared says that it covers nothing, and the next start brings it up.
+        let rebuilt = rebuilt.and_then(|index| catch_up(index, &self.reader));
+        self.broken = rebuilt.is_err();
+        self.index = Some(rebuilt?);
+        Ok(())
+    }
+
+    /// Where a command is, if the index has it. An index that does not answer has nothing: the log has it all.
+    pub fn position_of(&self, wanted: CommandKey) -> Option<Position> {
+        let found = position_of(self.index.as_ref()?, wanted);
+        found.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the index does not answer");
+            None
+        })
+    }
+
+    /// Brings the index up to the log's head from where it stands; anew where it is damaged.
+    fn mend(&mut self) -> Result<(), IndexError> {
+        let Some(index) = &self.index else { return self.rebuild() };
+        match index.covered().and_then(|covered| rebuild_from(index, &self.reader, covered + 1)) {
+            Err(IndexError::Damaged { .. }) => self.rebuild(),
+            brought_up => brought_up,
+        }
+    }
+}
+
+fn open(dir: &Path, id: &LogId) -> Result<Index, IndexError> {
+    let (index, opened) = Index::open(dir, id)?;
+    if let Some(aside) = &opened.set_aside {
+        tracing::warn!(to = %aside.to.display(), cause = %aside.cause, "the index was set aside and is rebuilt");
+    }
+    Ok(index)
 }
 
 /// Adds a command to the runs of a commit.
@@ -48,7 +129,7 @@ pub fn push_run(runs: &mut Vec<Run>, key: CommandKey, position: Position) {
 }
 
 /// The batch that makes the index cover a commit.
-pub fn batch(runs: &[Run], covers_to: Position, root: Hash) -> IndexBatch {
+fn batch(runs: &[Run], covers_to: Position, root: Hash) -> IndexBatch {
     let mut batch = IndexBatch::new(covers_to, root);
     for run in runs {
         let mut value = run.first_position.to_le_bytes().to_vec();
@@ -66,7 +147,7 @@ fn key(origin: Origin, sequence: u32) -> [u8; 8] {
 }
 
 /// Where a command is, if the index has it.
-pub fn position_of(index: &Index, wanted: CommandKey) -> Result<Option<Position>, IndexError> {
+fn position_of(index: &Index, wanted: CommandKey) -> Result<Option<Position>, IndexError> {
     let Some((found, value)) = index.last_at_or_before(RUNS, &key(wanted.origin, wanted.sequence))? else {
         return Ok(None);
     };
@@ -84,7 +165,7 @@ pub fn position_of(index: &Index, wanted: CommandKey) -> Result<Option<Position>
 }
 
 /// Brings the index up to the log's head; from nothing where it is of another history.
-pub fn catch_up(mut index: Index, reader: &LogReader) -> Result<Index, IndexError> {
+fn catch_up(mut index: Index, reader: &LogReader) -> Result<Index, IndexError> {
     let covered = index.covered()?;
     let known = match covered {
         0 => true,
@@ -131,6 +212,8 @@ fn rebuild_from(index: &Index, reader: &LogReader, from: Position) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use renaksi_ledger::{Entry, Log};
+
     use super::*;
 
     #[test]
@@ -151,5 +234,41 @@ mod tests {
         assert_eq!(find(1, 5), None);
         assert_eq!(find(2, 2), None);
         assert_eq!(find(3, 1), None);
+    }
+
+    fn record(origin: u32, sequence: u32) -> Vec<Entry> {
+        let stored = log::Record { origin, sequence, ..Default::default() };
+        vec![Entry { leaf: stored.encode_to_vec(), aside: Vec::new() }]
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_hole_and_a_lost_row_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crate::data::Data::log_id(uuid::Uuid::from_u128(1));
+        let mut log = Log::create(&dir.path().join("log"), id, 1).unwrap();
+        let mut index = OfficeIndex::open(dir.path().join("index"), id, log.reader()).unwrap();
+        let run = |sequence| Run {
+            origin: Origin(1),
+            first_sequence: sequence,
+            first_position: u64::from(sequence),
+            length: 1,
+        };
+        let heads: Vec<Head> = (1..=3).map(|sequence| log.append(&record(1, sequence)).unwrap()).collect();
+        index.cover(&[run(1)], heads[0]).unwrap();
+        // The second commit's write failed; the third mends it.
+        index.broken = true;
+        index.cover(&[run(3)], heads[2]).unwrap();
+        let find = |index: &OfficeIndex, sequence| index.position_of(CommandKey::new(Origin(1), sequence));
+        assert_eq!([1, 2, 3].map(|sequence| find(&index, sequence)), [Some(1), Some(2), Some(3)]);
+        // A commit that the mending already reached changes nothing.
+        index.cover(&[run(2)], heads[1]).unwrap();
+        assert_eq!(index.index.as_ref().unwrap().covered().unwrap(), 3);
+        let mut loses = IndexBatch::new(3, heads[2].root);
+        loses.remove(RUNS, &key(Origin(1), 2));
+        index.index.as_ref().unwrap().write(loses).unwrap();
+        assert_ne!(find(&index, 2), Some(2));
+        index.rebuild().unwrap();
+        assert_eq!([1, 2, 3].map(|sequence| find(&index, sequence)), [Some(1), Some(2), Some(3)]);
+        log.close().unwrap();
     }
 }

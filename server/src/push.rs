@@ -1,12 +1,13 @@
 //! A push, checked as far as it can be without the office's state: readable, chained, signed, texts under their
 //! commitments. This runs beside the writer, which then has little left to do.
 
+use prost::Message;
 use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::People;
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Envelope, Rejection};
 use renaksi_proto::chain::{self, ChainHash};
-use renaksi_proto::convert::{DecodeError, decode_command, unreadable};
+use renaksi_proto::convert::{DecodeError, TextMask, decode_command, unreadable};
 use renaksi_proto::{log, wire};
 use uuid::Uuid;
 
@@ -71,7 +72,10 @@ pub fn check(
     for (sequence, stored) in (request.first_sequence..=u32::MAX).zip(request.commands) {
         head = chain::link(&head, &stored.leaf);
         let envelope = read(&stored, origin, sequence, device.owner)?;
-        commands.push(Command { leaf: stored.leaf, aside: stored.aside, envelope, chain: head });
+        // Nothing says what should lie beside bytes that are no command, so nothing does.
+        let readable = envelope.command != renaksi_domain::Command::Unreadable;
+        let aside = if readable { stored.aside } else { Vec::new() };
+        commands.push(Command { leaf: stored.leaf, aside, envelope, chain: head });
     }
     let last = request.first_sequence.saturating_add(u32::try_from(commands.len()).unwrap_or(u32::MAX) - 1);
     let signature = request.chain_signature;
@@ -95,17 +99,26 @@ fn read(stored: &wire::Stored, origin: Origin, sequence: u32, author: PersonId) 
         return Err(about("COMMAND_TOO_LARGE"));
     }
     match decode_command(&stored.leaf, origin, sequence, author) {
-        Ok((envelope, commitment)) => {
-            let matches = match commitment.is_empty() {
-                true => stored.aside.is_empty(),
-                false => chain::open_aside(&commitment, &stored.aside).is_some(),
-            };
-            if matches { Ok(envelope) } else { Err(about("TEXTS_DIFFER")) }
-        }
+        Ok((envelope, commitment)) => match texts_match(&stored.leaf, &commitment, &stored.aside) {
+            true => Ok(envelope),
+            false => Err(about("TEXTS_DIFFER")),
+        },
         Err(DecodeError::Newer) => Err(Fault::precondition("SERVER_TOO_OLD").with("sequence", sequence)),
         // Refused and kept, so that its author is answered and nothing behind it waits.
         Err(_) => Ok(unreadable(origin, sequence, author)),
     }
+}
+
+/// True when beside the leaf lies exactly what it committed to, in the one form that these texts have, and when it says
+/// which texts those are.
+fn texts_match(leaf: &[u8], commitment: &[u8], aside: &[u8]) -> bool {
+    if commitment.is_empty() {
+        return aside.is_empty();
+    }
+    let claimed = log::Command::decode(leaf).map(|command| TextMask(command.texts));
+    let one_form = log::Aside::decode(aside).is_ok_and(|decoded| decoded.encode_to_vec() == aside);
+    let texts = chain::open_aside(commitment, aside);
+    one_form && texts.is_some_and(|texts| claimed == Ok(TextMask::of(&texts)))
 }
 
 /// A receipt as it is sent.

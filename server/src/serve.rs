@@ -15,8 +15,10 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use crate::authority;
 use crate::data::Data;
@@ -27,82 +29,162 @@ use crate::services::enrolment::EnrolmentService;
 use crate::services::host::HostService;
 use crate::services::sync::SyncService;
 use crate::services::views::ViewsService;
+use crate::web;
 
-/// Bytes of one received message: a push batch with room to spare.
-const MESSAGE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one received message. Before a message is read whole nobody knows who sends it, so each service takes no more
+/// than its calls need: a device's batches have at most 2 MiB.
+const SYNC_BYTES_MAX: usize = 4 << 20;
+const VIEWS_BYTES_MAX: usize = 64 << 10;
+const ENROLMENT_BYTES_MAX: usize = 16 << 10;
+/// Calls at once over one connection. A device makes one at a time.
+const CALLS_MAX: u32 = 16;
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+const FRAME_BYTES_MAX: u32 = 16 << 10;
 /// How long accepted calls may take after a stop was asked for.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// Where a server listens: as asked, or as bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// For devices.
+    pub network: SocketAddr,
+    /// For health over plain HTTP; nothing listens without it.
+    pub web: Option<SocketAddr>,
+}
+
 /// Serves until SIGTERM or SIGINT, then answers what was accepted and closes the office.
 ///
-/// `ready` is told the bound address once calls are taken.
+/// `ready` is told the bound addresses once calls are taken.
 pub async fn serve(
     data: &Data,
-    mut office: Office,
-    listen: SocketAddr,
-    ready: impl FnOnce(SocketAddr),
+    office: Office,
+    listen: Addresses,
+    ready: impl FnOnce(Addresses),
 ) -> Result<(), ServerError> {
-    let address = listen.to_string();
-    let authority = authority::load(&data.authority())?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|source| ServerError::Listen { address: address.clone(), source })?;
-    let bound =
-        listener.local_addr().map_err(|source| ServerError::Listen { address: address.clone(), source })?;
+    // Before anybody is told that we are ready, because whoever is told may ask us to stop.
+    let asked = signals().map_err(ServerError::file("take signals for", data.dir()))?;
+    serve_until(data, office, listen, ready, asked, STOP_GRACE).await
+}
+
+/// As [`serve`], until `asked` is done; calls then have `grace` to end.
+pub async fn serve_until(
+    data: &Data,
+    mut office: Office,
+    listen: Addresses,
+    ready: impl FnOnce(Addresses),
+    asked: impl Future<Output = ()>,
+    grace: Duration,
+) -> Result<(), ServerError> {
+    let (listener, bound) = bind(listen.network).await?;
+    let web = match listen.web {
+        Some(web) => Some(bind(web).await?),
+        None => None,
+    };
+    let web_bound = web.as_ref().map(|(_, bound)| *bound);
     if office.file.address.is_empty() {
         office.file.address = bound.to_string();
     }
     let office = Arc::new(office);
-    let gate = Arc::new(Gate::new(office.shared.id.office, office.authority));
     let (stop, stopped) = watch::channel(false);
 
+    let router = network(data, &office, &bound)?;
     let control = control_socket(data)?;
     let host = tokio::spawn(
         Server::builder()
             .add_service(HostServer::new(HostService(Arc::clone(&office))))
             .serve_with_incoming_shutdown(UnixListenerStream::new(control), until(stopped.clone())),
     );
-    let (health_reporter, health) = tonic_health::server::health_reporter();
-    health_reporter.set_serving::<SyncServer<SyncService>>().await;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let mut network = tokio::spawn(router.serve_with_incoming_shutdown(incoming, until(stopped)));
+    let web = web.map(|(listener, _)| {
+        let router = web::router(Arc::clone(&office.shared));
+        tokio::spawn(async move { axum::serve(listener, router).await })
+    });
+    ready(Addresses { network: bound, web: web_bound });
+
+    let ended = tokio::select! {
+        () = asked => None,
+        ended = &mut network => Some(ended),
+    };
+    let _ = stop.send(true);
+    let served = match ended {
+        None => {
+            tracing::info!("stopping: answering what was accepted");
+            if tokio::time::timeout(grace, &mut network).await.is_err() {
+                tracing::warn!(
+                    "calls were still open after {grace:?} and are cut; nothing acknowledged is lost"
+                );
+                network.abort();
+            }
+            Ok(())
+        }
+        Some(ended) => Err(ended_early(&bound, ended)),
+    };
+    host.abort();
+    let _ = host.await;
+    if let Some(web) = web {
+        // The process runs until here, and says so.
+        web.abort();
+        let _ = web.await;
+    }
+    let _ = fs::remove_file(data.socket());
+    // A call that was cut may hold the office a moment longer; its log is closed all the same.
+    tokio::task::block_in_place(|| office.stop());
+    served
+}
+
+/// Everything that is offered on the network, behind its limits.
+fn network(data: &Data, office: &Arc<Office>, bound: &SocketAddr) -> Result<Router, ServerError> {
+    let gate = Arc::new(Gate::new(office.shared.id.office, office.authority));
+    let authority = authority::load(&data.authority())?;
+    let tls = ServerTlsConfig::new().identity(Identity::from_pem(&authority.chain_pem, &authority.key_pem));
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(reporter, office.shared.watch_stopped()));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .build_v1()
         .expect("BUG: the descriptors were compiled with this program");
-    let tls = ServerTlsConfig::new().identity(Identity::from_pem(&authority.chain_pem, &authority.key_pem));
-    let failed = |source| ServerError::Serve { address: bound.to_string(), source };
-    let sync = SyncServer::new(SyncService { office: Arc::clone(&office), gate: Arc::clone(&gate) })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let network = Server::builder()
+    let enrolment = EnrolmentServer::new(EnrolmentService(Arc::clone(office)));
+    let sync = SyncServer::new(SyncService { office: Arc::clone(office), gate: Arc::clone(&gate) });
+    let views = ViewsServer::new(ViewsService { office: Arc::clone(office), gate });
+    Ok(Server::builder()
         .tls_config(tls)
-        .map_err(failed)?
+        .map_err(|source| ServerError::Serve { address: bound.to_string(), source })?
+        .max_concurrent_streams(Some(CALLS_MAX))
+        .concurrency_limit_per_connection(CALLS_MAX as usize)
+        .max_frame_size(Some(FRAME_BYTES_MAX))
+        .http2_max_header_list_size(Some(HEADER_BYTES_MAX))
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .timeout(Duration::from_secs(120))
-        .add_service(health)
-        .add_service(reflection)
-        .add_service(EnrolmentServer::new(EnrolmentService(Arc::clone(&office))))
-        .add_service(sync)
-        .add_service(ViewsServer::new(ViewsService { office: Arc::clone(&office), gate }))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            until(stopped.clone()),
-        );
-    let network = tokio::spawn(network);
-    ready(bound);
+        .add_service(health.max_decoding_message_size(ENROLMENT_BYTES_MAX))
+        .add_service(reflection.max_decoding_message_size(ENROLMENT_BYTES_MAX))
+        .add_service(enrolment.max_decoding_message_size(ENROLMENT_BYTES_MAX))
+        .add_service(sync.max_decoding_message_size(SYNC_BYTES_MAX))
+        .add_service(views.max_decoding_message_size(VIEWS_BYTES_MAX)))
+}
 
-    wait_for_signal().await;
-    tracing::info!("stopping: answering what was accepted");
-    let _ = stop.send(true);
-    if tokio::time::timeout(STOP_GRACE, network).await.is_err() {
-        tracing::warn!(
-            "calls were still open after {STOP_GRACE:?} and are cut; nothing acknowledged is lost"
-        );
+/// Says SERVING until the office takes no more writes.
+async fn report_health(reporter: HealthReporter, mut stopped: watch::Receiver<bool>) {
+    reporter.set_serving::<SyncServer<SyncService>>().await;
+    // The sender lives as long as the office.
+    if stopped.wait_for(|stopped| *stopped).await.is_ok() {
+        reporter.set_not_serving::<SyncServer<SyncService>>().await;
+        reporter.set_service_status("", ServingStatus::NotServing).await;
     }
-    host.abort();
-    let _ = host.await;
-    let _ = fs::remove_file(data.socket());
-    close(office).await;
-    Ok(())
+}
+
+/// Nobody asked the network to end, so whatever it ended with is an error.
+fn ended_early(
+    bound: &SocketAddr,
+    ended: Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>,
+) -> ServerError {
+    let address = bound.to_string();
+    match ended {
+        Ok(Err(source)) => ServerError::Serve { address, source },
+        Ok(Ok(())) => ServerError::ServeEnded { address, cause: "it takes no more connections".into() },
+        Err(panicked) => ServerError::ServeEnded { address, cause: panicked.to_string() },
+    }
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
@@ -110,28 +192,23 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn wait_for_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Listen { address: address.to_string(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
-/// Calls that were cut may hold the office a moment longer than the server.
-async fn close(mut office: Arc<Office>) {
-    for _ in 0..100 {
-        match Arc::try_unwrap(office) {
-            Ok(office) => return tokio::task::block_in_place(|| office.close()),
-            Err(held) => office = held,
+/// Done at the first SIGTERM or SIGINT that comes after this returned.
+fn signals() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    tracing::warn!("a cut call still holds the office; the next start recovers the log's head by itself");
+    })
 }
 
 fn control_socket(data: &Data) -> Result<UnixListener, ServerError> {

@@ -51,6 +51,11 @@ impl Fault {
     /// The log, the index or a file beside them could not be read or written.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request failed inside");
+        Self::failed()
+    }
+
+    /// Something failed inside that was told to the trace where it happened.
+    pub fn failed() -> Self {
         Self::new(Code::Internal, "SERVER_FAILED")
     }
 

@@ -1,17 +1,15 @@
 //! The one writer of an office. It drains its queue, decides every command against the working state, appends all that was
 //! decided as one commit with one fsync, and answers. While the fsync runs, the next batch gathers in the queue.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc;
+use std::sync::{Arc, PoisonError, mpsc};
 
 use renaksi_domain::command::{Command, Record};
 use renaksi_domain::ids::{CommandKey, Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::time::Timestamp;
-use renaksi_domain::{Envelope, Outcome, Rejection, State, decide};
-use renaksi_ledger::{Entry, Head, Log};
-use renaksi_proto::convert::{command_leaf, decode_record, encode_record};
+use renaksi_domain::{Code, Envelope, Outcome, Rejection, State, decide};
+use renaksi_ledger::{Entry, Head, LEAF_BYTES_MAX, Log};
+use renaksi_proto::convert::{command_leaf, encode_record};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{log, wire};
 use tokio::sync::oneshot;
@@ -19,12 +17,17 @@ use tokio::sync::oneshot;
 use crate::office::Shared;
 use crate::office_index::{Run, push_run};
 use crate::push::{self, Push};
+use crate::receipts::{first_receipts, forked};
 use crate::status::Fault;
 
-/// Records gathered into one commit at most.
+/// Records gathered into one commit, after which no further job joins it.
 const COMMIT_RECORDS_MAX: usize = 20_000;
-/// Bytes gathered into one commit at most; a push is never split.
+/// Bytes of one commit at most. A push that is longer becomes several commits, split between commands.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
+/// Records after which a snapshot is taken while running.
+const SNAPSHOT_EVERY: u64 = 50_000;
+/// Commands that a device may still hand in after it was revoked.
+const AFTER_REVOCATION_MAX: usize = 1_000;
 
 /// What the server itself records: people, enrolments. Made from the state at the moment it is decided.
 pub type HostAct = Box<dyn FnOnce(&State) -> Vec<PeopleCommand> + Send>;
@@ -48,7 +51,25 @@ impl std::fmt::Debug for Job {
 #[derive(Clone, Debug)]
 pub enum HostError {
     Refused(Rejection),
+    NotDurable(NotDurable),
+}
+
+/// Why what was decided is not in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotDurable {
+    /// The disk failed, or the office is stopping. What was decided last may be in the log or not.
     Stopped,
+    /// The log does not take such a commit. Nothing was written, and the office goes on.
+    NotTaken,
+}
+
+impl From<NotDurable> for Fault {
+    fn from(cause: NotDurable) -> Fault {
+        match cause {
+            NotDurable::Stopped => Fault::stopped(),
+            NotDurable::NotTaken => Fault::failed(),
+        }
+    }
 }
 
 /// What a push is answered.
@@ -68,19 +89,23 @@ pub enum Behind {
     },
     /// Answers once everything before it is in the index.
     Barrier(mpsc::Sender<()>),
+    /// The index lacks what the log has.
+    Rebuild,
 }
 
 /// The writer's own things. Only this thread touches the log.
 #[derive(Debug)]
 pub struct Writer {
-    pub log: Log,
-    pub shared: Arc<Shared>,
-    pub behind: mpsc::Sender<Behind>,
+    log: Log,
+    shared: Arc<Shared>,
+    behind: mpsc::Sender<Behind>,
+    /// Position of the last snapshot, or where this run began.
+    snapshot_at: u64,
 }
 
-type Answer = Box<dyn FnOnce(Result<u64, ()>) + Send>;
+type Answer = Box<dyn FnOnce(Result<u64, NotDurable>) + Send>;
 
-/// What one drain has decided and not yet made durable.
+/// What was decided and is not yet durable.
 #[derive(Default)]
 struct Batch {
     /// Of the first entry.
@@ -90,68 +115,128 @@ struct Batch {
     runs: Vec<Run>,
     people_changed: bool,
     answers: Vec<Answer>,
+    /// A part of this drain is durable already, because it grew too long for one commit.
+    split: bool,
+}
+
+/// Stops the office when its writer panics: the working state may then be of a record that is nowhere.
+struct StopOnPanic(Arc<Shared>);
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
 }
 
 impl Writer {
-    /// Writes until every sender of jobs is gone, then closes the log.
+    /// A writer at the log's head.
+    pub fn new(log: Log, shared: Arc<Shared>, behind: mpsc::Sender<Behind>) -> Writer {
+        let snapshot_at = log.head().size;
+        Writer { log, shared, behind, snapshot_at }
+    }
+
+    /// Writes until every sender of jobs is gone, then closes the log and leaves a snapshot.
+    ///
+    /// If it panics, callers of queued jobs learn that the office stopped, because the queue goes with it.
     pub fn run(mut self, mut jobs: tokio::sync::mpsc::Receiver<Job>) {
+        // Dropped before the queue: whoever finds the queue gone finds the office stopped.
+        let _stop = StopOnPanic(Arc::clone(&self.shared));
         while let Some(first) = jobs.blocking_recv() {
-            if self.shared.stopped.load(Ordering::Acquire) {
+            if self.shared.is_stopped() {
                 refuse(first);
                 continue;
             }
             self.drain(first, &mut jobs);
+            if self.log.head().size - self.snapshot_at >= SNAPSHOT_EVERY {
+                self.snapshot_at = self.log.head().size;
+                self.shared.snapshot();
+            }
         }
-        let Writer { log, shared, behind } = self;
+        let Writer { log, shared, behind, .. } = self;
         drop(behind);
         match log.close() {
             Ok(()) => tracing::info!(position = shared.reader.head().size, "log closed"),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "log not closed cleanly"),
         }
+        // If we crash before it is there, the next start folds more.
+        shared.snapshot();
     }
 
     fn drain(&mut self, first: Job, jobs: &mut tokio::sync::mpsc::Receiver<Job>) {
         let mut batch = Batch::default();
         let shared = Arc::clone(&self.shared);
         // Held until the batch is durable: nobody reads a state that a crash could take back.
-        let mut fold = shared.fold.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
                 Job::Push(push, answer) => self.push(&mut fold, &mut batch, push, answer),
                 Job::Host(act, answer) => self.host(&mut fold, &mut batch, act, answer),
             }
-            let full = batch.entries.len() >= COMMIT_RECORDS_MAX || batch.bytes >= COMMIT_BYTES_MAX;
+            // After a split nothing more joins, or a steady stream would keep readers from the state for ever.
+            let full = batch.split
+                || batch.entries.len() >= COMMIT_RECORDS_MAX
+                || batch.bytes >= COMMIT_BYTES_MAX
+                || shared.is_stopped();
             next = if full { None } else { jobs.try_recv().ok() };
         }
-        let durable = match batch.entries.is_empty() {
-            true => Ok(None),
+        // What went wrong was told to everyone whom it concerns.
+        let _ = self.commit(&mut fold, &mut batch);
+    }
+
+    /// Makes durable what the batch has gathered, and answers it. The batch is then empty and may gather on.
+    fn commit(&mut self, fold: &mut Fold, batch: &mut Batch) -> Result<(), NotDurable> {
+        let Batch { entries, runs, people_changed, answers, .. } = std::mem::take(batch);
+        if !entries.is_empty() {
             // If we crash inside: nothing of it was answered; what of it is whole on disk is kept at the next start.
-            false => self.log.append(&batch.entries).map(Some),
-        };
-        match durable {
-            Ok(head) => {
-                if batch.people_changed {
-                    self.shared.publish_people(&fold.state);
+            let appended = self.log.append(&entries);
+            let head = match appended {
+                Ok(head) => head,
+                Err(error) => {
+                    let cause = self.not_durable(fold, &error);
+                    answers.into_iter().for_each(|answer| answer(Err(cause)));
+                    return Err(cause);
                 }
-                drop(fold);
-                if let Some(head) = head {
-                    // The index may lag or be lost; the receiver is gone only when the server stops.
-                    let _ = self.behind.send(Behind::Commit { head, runs: batch.runs });
-                }
-                let position = self.log.head().size;
-                batch.answers.into_iter().for_each(|answer| answer(Ok(position)));
+            };
+            if people_changed {
+                self.shared.publish_people(&fold.state);
             }
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the office stops taking writes");
-                self.shared.stopped.store(true, Ordering::Release);
-                batch.answers.into_iter().for_each(|answer| answer(Err(())));
+            // The index may lag or be lost; the receiver is gone only when the server stops.
+            let _ = self.behind.send(Behind::Commit { head, runs });
+        }
+        let position = self.log.head().size;
+        answers.into_iter().for_each(|answer| answer(Ok(position)));
+        Ok(())
+    }
+
+    /// After a failed append the working state is ahead of the log. Where nothing was written it goes back to what the
+    /// log says; where the disk failed nobody knows what is there, and the office stops.
+    fn not_durable(&self, fold: &mut Fold, error: &renaksi_ledger::Error) -> NotDurable {
+        use renaksi_ledger::Error as E;
+        tracing::error!(error = error as &dyn std::error::Error, "a commit failed");
+        if matches!(error, E::EmptyCommit | E::LeafTooLarge { .. } | E::CommitTooLarge { .. }) {
+            match self.shared.durable_fold() {
+                Ok(durable) => {
+                    *fold = durable;
+                    return NotDurable::NotTaken;
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the log cannot be folded anew"
+                    );
+                }
             }
         }
+        tracing::error!("the office stops taking writes");
+        self.shared.stop();
+        NotDurable::Stopped
     }
 
     fn push(
-        &self,
+        &mut self,
         fold: &mut Fold,
         batch: &mut Batch,
         push: Push,
@@ -172,7 +257,7 @@ impl Writer {
                         reply.position = position;
                         Ok(reply)
                     }
-                    Err(()) => Err(Fault::stopped()),
+                    Err(cause) => Err(cause.into()),
                 });
             })),
             Err(fault) => {
@@ -183,84 +268,69 @@ impl Writer {
         }
     }
 
-    fn decide_push(&self, fold: &mut Fold, batch: &mut Batch, push: Push) -> Result<PushAnswer, Fault> {
+    fn decide_push(&mut self, fold: &mut Fold, batch: &mut Batch, push: Push) -> Result<PushAnswer, Fault> {
         let last =
             fold.state.people.incarnation(push.origin).map_or(0, |incarnation| incarnation.last_sequence);
         if push.first_sequence > last + 1 {
             return Ok(PushAnswer { next_sequence: last + 1, ..PushAnswer::default() });
         }
-        let known = (last + 1 - push.first_sequence) as usize;
-        same_history(fold, &push, known)?;
-        let mut receipts = Vec::with_capacity(push.commands.len());
-        for command in push.commands.iter().take(known) {
-            receipts.push(self.first_receipt(batch, command)?);
-        }
+        let known = push.commands.len().min((last + 1 - push.first_sequence) as usize);
+        let fresh = push.commands.len() - known;
+        same_history(fold, &push, last)?;
+        within_what_a_revoked_device_may(&fold.state, push.origin, fresh)?;
+        let gathered: &Batch = batch;
+        let in_batch = |key| gathered.leaf_of(key);
+        let mut receipts = first_receipts(&self.shared, &self.behind, &push.commands[..known], in_batch)?;
         let now = self.now(fold);
         let end = push.end();
-        let fresh = push.commands.len().saturating_sub(known);
         for (index, command) in push.commands.into_iter().skip(known).enumerate() {
             let on_last = (index + 1 == fresh).then_some((push.signature.as_slice(), push.skew_ms));
             let sequence = command.envelope.sequence;
-            let record = self.record(fold, batch, command, push.carrier, now, on_last);
+            // If this fails half way, what is durable of the push is answered as known when it comes again.
+            let record = self.record(fold, batch, command, push.carrier, now, on_last)?;
             receipts.push(push::receipt(sequence, &record, false));
         }
         Ok(PushAnswer { next_sequence: end.max(last + 1), receipts, position: 0 })
     }
 
-    /// Decides one command, applies it to the working state and puts its record into the batch.
+    /// Decides one command, applies it to the working state and puts its record into the batch. Where the batch would
+    /// grow too long, what it has becomes durable first.
     fn record(
-        &self,
+        &mut self,
         fold: &mut Fold,
         batch: &mut Batch,
         command: push::Command,
         carrier: Option<PersonId>,
         now: Timestamp,
         signed: Option<(&[u8], i64)>,
-    ) -> Record {
+    ) -> Result<Record, NotDurable> {
         let outcome = decide(&fold.state, &command.envelope, now);
-        let record = Record {
-            position: fold.state.position + 1,
-            time: now,
-            carrier,
-            envelope: command.envelope,
-            outcome,
-        };
+        let position = fold.state.position + 1;
+        let mut record = Record { position, time: now, carrier, envelope: command.envelope, outcome };
         let (signature, skew_ms) = signed.unzip();
-        let leaf = encode_record(&record, &command.leaf, signature, skew_ms);
+        let mut leaf = encode_record(&record, &command.leaf, signature, skew_ms);
+        if leaf.len() > LEAF_BYTES_MAX {
+            // What was decided repeats the command's texts. Without details it fits: `push` limits the command itself.
+            record.outcome = Outcome::Refused(Rejection::new(Code::TooLarge));
+            leaf = encode_record(&record, &command.leaf, signature, skew_ms);
+        }
+        let bytes = leaf.len() + command.aside.len();
+        if !batch.entries.is_empty() && batch.bytes + bytes > COMMIT_BYTES_MAX {
+            // Before the record is applied: the state that readers may see is then exactly what is durable.
+            self.commit(fold, batch)?;
+            batch.split = true;
+        }
         fold.absorb_decoded(&record, &command.leaf);
         push_run(&mut batch.runs, record.envelope.key(), record.position);
         batch.first_position.get_or_insert(record.position);
-        batch.bytes += leaf.len() + command.aside.len();
+        batch.bytes += bytes;
         batch.people_changed |= matches!(record.envelope.command, Command::People(_));
         batch.entries.push(Entry { leaf, aside: command.aside });
-        record
-    }
-
-    /// The receipt that a command was given when it first arrived.
-    fn first_receipt(&self, batch: &Batch, command: &push::Command) -> Result<wire::Receipt, Fault> {
-        let key = command.envelope.key();
-        let leaf = match in_batch(batch, key) {
-            Some(leaf) => leaf.to_vec(),
-            None => self.stored_leaf(key)?,
-        };
-        let (record, stored) = decode_record(&leaf).map_err(|error| Fault::internal(&error))?;
-        match stored.command == command.leaf {
-            true => Ok(push::receipt(key.sequence, &record, true)),
-            false => Err(forked(key)),
-        }
-    }
-
-    fn stored_leaf(&self, key: CommandKey) -> Result<Vec<u8>, Fault> {
-        let position = self.shared.position_of(key, &self.behind).map_err(|error| Fault::internal(&error))?;
-        let entry = position.map(|position| self.shared.reader.record(position)).transpose();
-        match entry.map_err(|error| Fault::internal(&error))?.flatten() {
-            Some(entry) => Ok(entry.leaf),
-            None => Err(Fault::precondition("RECORD_NOT_FOUND").with("sequence", key.sequence)),
-        }
+        Ok(record)
     }
 
     fn host(
-        &self,
+        &mut self,
         fold: &mut Fold,
         batch: &mut Batch,
         act: HostAct,
@@ -269,6 +339,7 @@ impl Writer {
         let commands = act(&fold.state);
         let now = self.now(fold);
         let mut records = Vec::with_capacity(commands.len());
+        let mut refused = None;
         for command in commands {
             let command = Command::People(command);
             let stored = command_leaf(&command, now, &log::Texts::default(), [0; 16]);
@@ -282,18 +353,25 @@ impl Writer {
             };
             let chain = [0; 32];
             let command = push::Command { leaf: stored.leaf, aside: stored.aside, envelope, chain };
-            let record = self.record(fold, batch, command, None, now, None);
+            let record = match self.record(fold, batch, command, None, now, None) {
+                Ok(record) => record,
+                Err(cause) => {
+                    let _ = answer.send(Err(HostError::NotDurable(cause)));
+                    return;
+                }
+            };
             if let Outcome::Refused(cause) = &record.outcome {
-                let cause = cause.clone();
-                batch.answers.push(Box::new(move |_| {
-                    let _ = answer.send(Err(HostError::Refused(cause)));
-                }));
-                return;
+                refused = Some(cause.clone());
+                break;
             }
             records.push(record);
         }
         batch.answers.push(Box::new(move |durable| {
-            let _ = answer.send(durable.map(|_| records).map_err(|()| HostError::Stopped));
+            let _ = answer.send(match (durable, refused) {
+                (Err(cause), _) => Err(HostError::NotDurable(cause)),
+                (Ok(_), Some(cause)) => Err(HostError::Refused(cause)),
+                (Ok(_), None) => Ok(records),
+            });
         }));
     }
 
@@ -305,11 +383,11 @@ impl Writer {
 
 /// The chain over what the log already holds of the push must be the log's own, else the device has forked. Where the
 /// push ends before the log does, each command is compared with its record instead.
-fn same_history(fold: &Fold, push: &Push, known: usize) -> Result<(), Fault> {
+fn same_history(fold: &Fold, push: &Push, last: u32) -> Result<(), Fault> {
     let held = fold.chain(push.origin).ok_or_else(|| Fault::invalid("UNKNOWN_ORIGIN"))?;
-    let claimed = match known.checked_sub(1) {
+    let claimed = match (last + 1 - push.first_sequence).checked_sub(1) {
         None => Some(&push.previous_chain),
-        Some(index) => push.commands.get(index).map(|command| &command.chain),
+        Some(index) => push.commands.get(index as usize).map(|command| &command.chain),
     };
     match claimed {
         Some(claimed) if claimed != held => Err(forked(CommandKey::new(push.origin, push.first_sequence))),
@@ -317,26 +395,25 @@ fn same_history(fold: &Fold, push: &Push, known: usize) -> Result<(), Fault> {
     }
 }
 
-fn forked(key: CommandKey) -> Fault {
-    Fault::precondition("DEVICE_FORKED").with("origin", key.origin).with("sequence", key.sequence)
-}
-
-/// The leaf of a command that was decided in this very batch.
-fn in_batch(batch: &Batch, key: CommandKey) -> Option<&[u8]> {
-    let run = batch.runs.iter().find(|run| {
-        run.origin == key.origin
-            && (run.first_sequence..run.first_sequence + run.length).contains(&key.sequence)
-    })?;
-    let position = run.first_position + u64::from(key.sequence - run.first_sequence);
-    batch.leaf_at(position)
+/// A revoked device hands in what it still held, not work without end.
+fn within_what_a_revoked_device_may(state: &State, origin: Origin, fresh: usize) -> Result<(), Fault> {
+    match state.people.device_of(origin).filter(|device| device.revoked.is_some()) {
+        Some(device) if device.after_revocation as usize + fresh > AFTER_REVOCATION_MAX => {
+            Err(Fault::denied("DEVICE_REVOKED")
+                .with("origin", origin)
+                .with("commands_max", AFTER_REVOCATION_MAX))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Batch {
-    fn leaf_at(&self, position: u64) -> Option<&[u8]> {
-        let first = self.first_position?;
-        self.entries
-            .get(usize::try_from(position.checked_sub(first)?).ok()?)
-            .map(|entry| entry.leaf.as_slice())
+    /// The record of a command that was decided in this very batch.
+    fn leaf_of(&self, key: CommandKey) -> Option<&[u8]> {
+        let run = self.runs.iter().find(|run| run.holds(key))?;
+        let position = run.first_position + u64::from(key.sequence - run.first_sequence);
+        let index = usize::try_from(position.checked_sub(self.first_position?)?).ok()?;
+        self.entries.get(index).map(|entry| entry.leaf.as_slice())
     }
 }
 
@@ -346,7 +423,7 @@ fn refuse(job: Job) {
             let _ = answer.send(Err(Fault::stopped()));
         }
         Job::Host(_, answer) => {
-            let _ = answer.send(Err(HostError::Stopped));
+            let _ = answer.send(Err(HostError::NotDurable(NotDurable::Stopped)));
         }
     }
 }

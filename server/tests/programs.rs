@@ -3,8 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use renaksi_ledger::Log;
+use renaksi_server::data::Data;
 
 fn renaksid(arguments: &[&str], data: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_renaksid"))
@@ -66,9 +71,10 @@ fn private_files_are_private() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     init(&data);
-    for name in
-        ["authority/authority.key", "authority/server.key", "office/invites.json", "office/directory.json"]
-    {
+    let files =
+        ["authority/authority.key", "authority/server.key", "office/invites.json", "office/directory.json"];
+    let folders = ["", "authority", "office", "office/log", "office/index", "office/snapshots"];
+    for name in files.into_iter().chain(folders).chain(["server.json"]) {
         let mode = fs::metadata(data.join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name}");
     }
@@ -79,12 +85,7 @@ fn damage_is_named_and_nothing_is_repaired_in_silence() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     init(&data);
-    let log = data.join("office/log");
-    let segment = fs::read_dir(&log)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .unwrap();
+    let segment = segment(&data);
     let mut bytes = fs::read(&segment).unwrap();
     // Inside the first frame, which has a valid one after it.
     bytes[12_288 + 40] ^= 1;
@@ -92,4 +93,350 @@ fn damage_is_named_and_nothing_is_repaired_in_silence() {
     fails(&["check"], &data, 7, &["segment-"]);
     fails(&["serve", "--listen", "127.0.0.1:0"], &data, 7, &["segment-"]);
     assert_eq!(fs::read(&segment).unwrap(), bytes, "the file is as it was");
+}
+
+fn segment(data: &Path) -> PathBuf {
+    let mut names = fs::read_dir(data.join("office/log")).unwrap().map(|entry| entry.unwrap().path());
+    names.find(|path| path.extension().is_some_and(|extension| extension == "log")).unwrap()
+}
+
+/// The error object of a command that fails with `--json`.
+#[track_caller]
+fn json_error(arguments: &[&str], data: &Path, exit: i32) -> serde_json::Value {
+    let output = renaksid(&[arguments, &["--json"]].concat(), data);
+    assert_eq!(output.status.code(), Some(exit), "{output:?}");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["error"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{told}");
+    assert!(told["error"]["message"].is_string() && told["error"]["details"].is_object(), "{told}");
+    told["error"].clone()
+}
+
+/// A server that ends with the test.
+struct Serving {
+    child: Child,
+    ready: serde_json::Value,
+}
+
+impl Serving {
+    fn start(data: &Path, more: &[&str]) -> Serving {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_renaksid"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
+            .arg(data)
+            .args(more)
+            .env_remove("RENAKSI_CLOCK")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Serving { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn terminate(mut self) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(asked.unwrap().success());
+        let ended = self.child.wait().unwrap();
+        assert_eq!(ended.code(), Some(0), "{ended}");
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_lost_log_is_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    assert_eq!(server_file(&Data::new(&path))["founded"], true);
+    let log = path.join("office/log");
+    let again = ["init", "--office", "Lain", "--operator", "x"];
+    let invite = ["invite", "--user", "auditor-1", "--role", "auditor"];
+    let everything = [&["check"][..], &["serve", "--listen", "127.0.0.1:0"], &invite, &again];
+    let refused = |left: usize| {
+        for command in everything {
+            fails(command, &path, 7, &["office/log", "lost"]);
+            assert_eq!(json_error(command, &path, 7)["code"], "LOG_DAMAGED");
+        }
+        assert_eq!(fs::read_dir(&log).map_or(0, Iterator::count), left, "nothing is made");
+    };
+    fs::remove_file(segment(&path)).unwrap();
+    refused(1); // its lock
+    fs::remove_dir_all(&log).unwrap();
+    refused(0);
+    assert!(!log.exists());
+    let office = server_file(&Data::new(&path))["office"].as_str().unwrap().parse().unwrap();
+    Log::create(&log, Data::log_id(office), 1).unwrap().close().unwrap();
+    refused(2);
+}
+
+#[test]
+fn a_file_of_an_older_release_learns_that_the_office_is_founded() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    let data = Data::new(&path);
+    let mut older = server_file(&data);
+    older.as_object_mut().unwrap().remove("founded");
+    fs::write(data.server_path(), older.to_string()).unwrap();
+    assert!(renaksid(&["check"], &path).status.success());
+    fails(&["init", "--office", "Lain", "--operator", "x"], &path, 4, &["already holds"]);
+    assert!(renaksid(&["invite", "--user", "a", "--role", "auditor"], &path).status.success());
+    assert_eq!(server_file(&data)["founded"], true);
+    // Without server.json a log that is there is not another office's.
+    let authority = fs::read(data.authority().join("authority.pem")).unwrap();
+    fs::remove_file(data.server_path()).unwrap();
+    let error = json_error(&["init", "--office", "Lain", "--operator", "x"], &path, 1);
+    assert_eq!(error["code"], "FILE_DAMAGED");
+    assert_eq!(fs::read(data.authority().join("authority.pem")).unwrap(), authority);
+}
+
+#[test]
+fn every_error_in_json_has_its_code_and_a_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    assert_eq!(json_error(&["check"], &path, 4)["code"], "NO_OFFICE");
+    init(&path);
+    let auditor = ["invite", "--user", "auditor-1", "--role", "auditor"];
+    for (name, command) in [
+        ("server.json", &["check"][..]),
+        ("office/invites.json", &auditor),
+        ("office/directory.json", &["serve", "--listen", "127.0.0.1:0"]),
+        ("authority/authority.pem", &auditor),
+    ] {
+        let whole = fs::read(path.join(name)).unwrap();
+        fs::write(path.join(name), "{half").unwrap();
+        let error = json_error(command, &path, 1);
+        assert_eq!(error["code"], "FILE_DAMAGED", "{error}");
+        for text in [&error["message"], &error["hint"]] {
+            assert!(text.as_str().unwrap().contains(name), "{error}");
+        }
+        fs::write(path.join(name), whole).unwrap();
+    }
+    for words in [&["check", "--no-such"][..], &["invite", "--user", "x"], &["serve", "--listen", "here"]] {
+        let error = json_error(words, &path, 2);
+        assert_eq!(error["code"], "USAGE");
+        assert!(!error["message"].as_str().unwrap().contains("Usage:"), "{error}");
+    }
+    assert!(renaksid(&["check", "--help", "--json"], &path).status.success());
+}
+
+#[test]
+fn a_refusal_is_the_same_through_a_running_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    let operator = ["invite", "--user", "operator-1", "--role", "auditor"];
+    let unknown = ["invite", "--user", "x", "--role", "boss"];
+    let alone = [json_error(&operator, &path, 6), json_error(&unknown, &path, 2)];
+    assert_eq!((&alone[0]["code"], &alone[1]["code"]), (&"ROLE_MAY_NOT".into(), &"USAGE".into()));
+    let server = Serving::start(&path, &[]);
+    assert_eq!([json_error(&operator, &path, 6), json_error(&unknown, &path, 2)], alone);
+    // Damage that a check through the server finds keeps its code too.
+    let file = segment(&path);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[12_288 + 40] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let error = json_error(&["check"], &path, 7);
+    assert_eq!(error["code"], "LOG_DAMAGED");
+    assert!(error["message"].as_str().unwrap().contains("segment-"), "{error}");
+    bytes[12_288 + 40] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    server.terminate();
+}
+
+#[test]
+fn a_stop_right_after_ready_is_a_clean_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    for _ in 0..5 {
+        Serving::start(&path, &[]).terminate();
+    }
+    assert!(!path.join("control.sock").exists());
+}
+
+#[test]
+fn check_tells_what_an_interrupted_write_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    let check = || -> serde_json::Value {
+        let output = renaksid(&["check", "--json"], &path);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let whole = check();
+    assert_eq!((&whole["tail_bytes"], &whole["ok"]), (&0.into(), &true.into()));
+    let file = segment(&path);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes.extend([7; 41]);
+    fs::write(&file, &bytes).unwrap();
+    let mut torn = check();
+    assert_eq!((&torn["tail_bytes"], &torn["ok"]), (&41.into(), &true.into()));
+    torn["tail_bytes"] = 0.into();
+    assert_eq!(torn, whole);
+    let told = renaksid(&["check"], &path);
+    assert!(String::from_utf8_lossy(&told.stdout).contains("41 bytes behind"), "{told:?}");
+    let told = renaksid(&["invite", "--user", "auditor-1", "--role", "auditor"], &path);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(
+        told.contains("unless the file was damaged otherwise") && told.contains("office/log/cut-"),
+        "{told}"
+    );
+    assert_eq!(check()["tail_bytes"], 0);
+}
+
+#[test]
+fn a_name_stays_as_it_was_first_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    let invite = |name: &str| -> serde_json::Value {
+        let output = renaksid(&["invite", "--user", name, "--role", "auditor", "--json"], &path);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let person = invite("petugas-1")["person"].clone();
+    let names = fs::read_to_string(path.join("office/directory.json")).unwrap();
+    assert_eq!(invite(" Petugas-1")["person"], person);
+    assert_eq!(fs::read_to_string(path.join("office/directory.json")).unwrap(), names);
+}
+
+#[test]
+fn a_unit_that_is_new_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    let invite = |user: &str, unit: &str| {
+        let output =
+            renaksid(&["invite", "--user", user, "--role", "officer", "--unit", unit, "--json"], &path);
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (told["unit_added"].clone(), String::from_utf8(output.stderr).unwrap())
+    };
+    let added = |name: &str| (true.into(), format!("unit added: {name}\n"));
+    assert_eq!(invite("petugas-1", "Kepala Bidang Industri"), added("Kepala Bidang Industri"));
+    assert_eq!(invite("petugas-2", "kepala  bidang industri"), (false.into(), String::new()));
+    let server = Serving::start(&path, &[]);
+    assert_eq!(invite("petugas-3", "Kepala UPTD"), added("Kepala UPTD"));
+    assert_eq!(invite("petugas-4", "Kepala UPTD"), (false.into(), String::new()));
+    server.terminate();
+}
+
+fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn health_is_served_on_this_machine_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    init(&path);
+    for address in ["0.0.0.0:0", "192.0.2.1:7480", "[::]:0"] {
+        fails(&["serve", "--listen", "127.0.0.1:0", "--web", address], &path, 2, &["--web", "127.0.0.1"]);
+    }
+    let server = Serving::start(&path, &["--web", "127.0.0.1:0"]);
+    let web = server.ready["web"].as_str().unwrap().to_owned();
+    assert_eq!(get(&web, "/healthz"), (200, "ok".into()));
+    assert_eq!(get(&web, "/readyz"), (200, "ready".into()));
+    for other in ["/", "/metrics", "/healthz/x"] {
+        assert_eq!(get(&web, other).0, 404, "{other}");
+    }
+    server.terminate();
+    assert!(TcpStream::connect(&web).is_err());
+    let server = Serving::start(&path, &[]);
+    assert_eq!(server.ready.get("web"), None);
+    server.terminate();
+}
+
+fn server_file(data: &Data) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(data.server_path()).unwrap()).unwrap()
+}
+
+#[test]
+fn an_init_that_was_cut_is_gone_on_with_and_a_failed_one_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    let data = Data::new(&path);
+    // Nothing is made before the words are understood.
+    fails(&["init", "--office", "D", "--operator", " "], &path, 2, &["1 to 80"]);
+    assert!(!path.exists());
+    // Cut after server.json, and again after the log was made.
+    init(&path);
+    let (before, authority) = (server_file(&data), fs::read(data.authority().join("authority.pem")).unwrap());
+    let not_founded = || {
+        let mut file = server_file(&data);
+        file["founded"] = false.into();
+        fs::write(data.server_path(), file.to_string()).unwrap();
+    };
+    for rest in [&["log", "index", "snapshots", "directory.json", "invites.json"][..], &["directory.json"]] {
+        for name in rest {
+            let name = data.office(name);
+            fs::remove_dir_all(&name).or_else(|_| fs::remove_file(&name)).unwrap();
+        }
+        not_founded();
+        if rest.len() == 1 {
+            fs::remove_dir_all(data.office("log")).unwrap();
+            fs::remove_dir_all(data.office("snapshots")).unwrap();
+            let id = Data::log_id(before["office"].as_str().unwrap().parse().unwrap());
+            Log::create(&data.office("log"), id, 1).unwrap().close().unwrap();
+        }
+        for command in [&["check"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+            fails(command, &path, 4, &["holds no office", "renaksid init"]);
+        }
+        let made = init(&path);
+        assert_eq!(made["office"], before["office"]);
+        assert_eq!(server_file(&data), before);
+        assert_eq!(fs::read(data.authority().join("authority.pem")).unwrap(), authority);
+        assert!(renaksid(&["check"], &path).status.success());
+    }
+    // A founding that fails takes away what it made.
+    let path = dir.path().join("fails");
+    let data = Data::new(&path);
+    fs::create_dir_all(data.office("directory.new")).unwrap();
+    fails(&["init", "--office", "D", "--operator", "operator-1"], &path, 1, &["directory"]);
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+    init(&path);
+}
+
+#[test]
+fn a_rehearsal_says_so_and_its_flag_is_the_logs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    let data = Data::new(&path);
+    let arguments = ["init", "--office", "Latihan", "--operator", "operator-1", "--rehearsal"];
+    let made = renaksid(&arguments, &path);
+    assert!(String::from_utf8_lossy(&made.stderr).contains("REHEARSAL"), "{made:?}");
+    let invite = ["invite", "--user", "auditor-1", "--role", "auditor"];
+    for command in [&invite[..], &["check"]] {
+        let told = renaksid(command, &path);
+        assert!(String::from_utf8_lossy(&told.stderr).contains("REHEARSAL"), "{told:?}");
+        let told = renaksid(&[command, &["--json"]].concat(), &path);
+        let json: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(json["rehearsal"], true);
+        assert!(told.stderr.is_empty(), "{told:?}");
+    }
+    let mut edited = server_file(&data);
+    edited["rehearsal"] = false.into();
+    fs::write(data.server_path(), edited.to_string()).unwrap();
+    for command in [&invite[..], &["check"], &["serve", "--listen", "127.0.0.1:0"]] {
+        fails(command, &path, 1, &["says that this is a real office", "founded as a rehearsal office"]);
+    }
+}
+
+#[test]
+fn a_real_office_does_not_say_that_it_is_a_rehearsal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    assert_eq!(init(&path)["rehearsal"], false);
+    let check = renaksid(&["check"], &path);
+    assert!(check.stderr.is_empty(), "{check:?}");
 }

@@ -3,13 +3,28 @@
 
 use std::sync::Arc;
 
-use renaksi_proto::wire;
+use prost::Message;
+use renaksi_proto::convert::{rejection_from, rejection_to};
 use renaksi_proto::wire::host_server::Host;
+use renaksi_proto::{log, wire};
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use crate::error::ServerError;
 use crate::office::{self, Office};
 use crate::people;
+
+/// Metadata of an invite's answer: what it did to the unit.
+pub(crate) const UNIT_KEY: &str = "renaksi-unit-bin";
+const HINT: &str = "hint";
+const LOOK: &str = "look at what the running server wrote to its stderr";
+
+/// Beside an invite, as JSON.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct UnitNote {
+    pub(crate) added: bool,
+    pub(crate) idle: Option<Vec<String>>,
+}
 
 /// The service.
 #[derive(Debug)]
@@ -24,11 +39,15 @@ impl Host for HostService {
         let asked = request.into_inner();
         let unit = Some(asked.unit.as_str()).filter(|unit| !unit.is_empty());
         let invited = people::invite(&self.0, &asked.user, &asked.role, unit).await.map_err(status)?;
-        Ok(Response::new(wire::InviteResponse {
+        let mut response = Response::new(wire::InviteResponse {
             invite: invited.text,
             person: invited.person.0,
             expires_us: invited.expires.0,
-        }))
+        });
+        let unit = UnitNote { added: invited.unit_added, idle: invited.unit_idle };
+        let unit = serde_json::to_vec(&unit).expect("BUG: our own types have only string keys");
+        response.metadata_mut().insert_bin(UNIT_KEY, MetadataValue::from_bytes(&unit));
+        Ok(response)
     }
 
     async fn check(&self, _: Request<wire::CheckRequest>) -> Result<Response<wire::CheckResponse>, Status> {
@@ -51,20 +70,48 @@ impl Host for HostService {
     }
 }
 
-/// The message goes to a person at the same machine, so it is whole; the exit code rides along.
+/// The message goes to a person at the same machine, so it is whole; the code, its objects and the hint ride along.
 fn status(error: ServerError) -> Status {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        message.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    let code = match error.exit_code() {
+    let (code, message) = (grpc_code(error.exit_code()), error.whole());
+    let details = match &error {
+        ServerError::Refused(cause) => rejection_to(cause),
+        _ => {
+            let hint = log::Detail { key: HINT.to_owned(), value: error.hint() };
+            log::Rejection { code: error.code(), details: vec![hint] }
+        }
+    };
+    Status::with_details(code, message, details.encode_to_vec().into())
+}
+
+fn grpc_code(exit: u8) -> tonic::Code {
+    match exit {
         2 => tonic::Code::InvalidArgument,
         4 => tonic::Code::FailedPrecondition,
         6 => tonic::Code::PermissionDenied,
         7 => tonic::Code::DataLoss,
         _ => tonic::Code::Internal,
+    }
+}
+
+/// What a running server answered, as if it had happened here.
+pub(crate) fn from_status(status: &Status) -> ServerError {
+    let message = status.message().to_owned();
+    let exit = match status.code() {
+        tonic::Code::InvalidArgument => return ServerError::Usage(message),
+        tonic::Code::FailedPrecondition => 4,
+        tonic::Code::PermissionDenied => 6,
+        tonic::Code::DataLoss => 7,
+        _ => 1,
     };
-    Status::new(code, message)
+    match log::Rejection::decode(status.details()) {
+        Ok(cause) if matches!(exit, 4 | 6) && !cause.code.is_empty() => {
+            ServerError::Refused(rejection_from(cause))
+        }
+        Ok(cause) if !cause.code.is_empty() => {
+            let hint = cause.details.into_iter().find(|detail| detail.key == HINT);
+            let hint = hint.map_or_else(|| LOOK.to_owned(), |detail| detail.value);
+            ServerError::Running { code: cause.code, message, hint, exit }
+        }
+        _ => ServerError::Running { code: "FAILED".into(), message, hint: LOOK.to_owned(), exit },
+    }
 }

@@ -1,7 +1,9 @@
 //! Commands up, the log down.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
+use renaksi_domain::ids::Origin;
 use renaksi_ledger::{Commit, LogReader};
 use renaksi_proto::wire;
 use renaksi_proto::wire::pull_page::Page;
@@ -11,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::{SEND_WAIT, in_background, send};
 use crate::identity::Gate;
 use crate::office::Office;
 use crate::push;
@@ -28,6 +31,8 @@ pub struct SyncService {
     pub gate: Arc<Gate>,
 }
 
+type Pages = mpsc::Sender<Result<wire::PullPage, Status>>;
+
 #[tonic::async_trait]
 impl Sync for SyncService {
     async fn push(
@@ -38,7 +43,9 @@ impl Sync for SyncService {
         let caller = self.gate.admit(request.metadata(), shared)?;
         let now = shared.clock.now();
         let people = shared.people();
-        let checked = push::check(request.into_inner(), shared.id.office, &people, caller.person, now)?;
+        let request = request.into_inner();
+        caller.may_carry(&people, Origin(request.origin))?;
+        let checked = push::check(request, shared.id.office, &people, caller.person, now)?;
         let answer = self.office.push(checked).await?;
         Ok(caller.stamp(Response::new(wire::PushResponse {
             next_sequence: answer.next_sequence,
@@ -63,11 +70,12 @@ impl Sync for SyncService {
         };
         let (pages, stream) = mpsc::channel(PAGES_UNDERWAY);
         let (server_time_us, device) = (shared.clock.now().0, caller.device.0);
-        tokio::task::spawn_blocking(move || {
-            let _span = tracing::info_span!("pull", device, from = request.position).entered();
-            if let Err(fault) = send_log(&reader, request.position, directory, server_time_us, &pages) {
-                // The device hung up, or is told why.
-                let _ = pages.blocking_send(Err(fault.into()));
+        tokio::spawn(async move {
+            let sent = send_log(reader, request.position, directory, server_time_us, &pages, SEND_WAIT).await;
+            if let Err(fault) = sent {
+                tracing::info!(device, from = request.position, code = fault.code(), "a pull ended early");
+                // The device hung up, or is told why if it still has room for it.
+                let _ = pages.try_send(Err(fault.into()));
             }
         });
         Ok(caller.stamp(Response::new(ReceiverStream::new(stream))))
@@ -92,27 +100,30 @@ fn same_log(reader: &LogReader, request: &wire::PullRequest) -> Result<(), Fault
     }
 }
 
-fn send_log(
-    reader: &LogReader,
+/// Sends what follows `from`, up to the head of this moment: a log that grows faster than a device reads would never end.
+/// No thread waits with a device that reads slowly, and nothing waits longer than `wait` for one that does not read.
+async fn send_log(
+    reader: LogReader,
     from: u64,
     directory: Option<wire::Directory>,
     server_time_us: i64,
-    pages: &mpsc::Sender<Result<wire::PullPage, Status>>,
+    pages: &Pages,
+    wait: Duration,
 ) -> Result<(), Fault> {
-    let hung_up = |_| Fault::precondition("HUNG_UP");
-    let send = |page| pages.blocking_send(Ok(wire::PullPage { page: Some(page) })).map_err(hung_up);
-    // Up to the head of this moment: a log that grows faster than a device reads would never end.
+    let send = async |page| send(pages, Ok(wire::PullPage { page: Some(page) }), wait).await;
     let head = reader.head();
     let (mut position, mut sent, mut digest) = (from, 0_u64, Sha256::new());
     if let Some(directory) = directory {
-        send(Page::Directory(directory))?;
+        send(Page::Directory(directory)).await?;
     }
     while position < head.size {
-        for commit in reader.read_from(position + 1, READ_BYTES).map_err(|error| Fault::internal(&error))? {
+        let (reader, next) = (reader.clone(), position + 1);
+        let read = in_background(move || reader.read_from(next, READ_BYTES)).await?;
+        for commit in read.map_err(|error| Fault::internal(&error))? {
             position = commit.size_after;
             sent += commit.entries.len() as u64;
             commit.entries.iter().for_each(|entry| digest.update(&entry.leaf));
-            send(Page::Commit(page(commit)))?;
+            send(Page::Commit(page(commit))).await?;
             if position >= head.size {
                 break;
             }
@@ -120,7 +131,7 @@ fn send_log(
     }
     let root = head.root.to_vec();
     let digest = digest.finalize().to_vec();
-    send(Page::End(wire::PullEnd { records: sent, digest, position: head.size, root, server_time_us }))
+    send(Page::End(wire::PullEnd { records: sent, digest, position: head.size, root, server_time_us })).await
 }
 
 fn page(commit: Commit) -> wire::CommitPage {
@@ -130,5 +141,42 @@ fn page(commit: Commit) -> wire::CommitPage {
         first: commit.first,
         records: records.collect(),
         root_after: commit.root_after.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use renaksi_ledger::{Entry, Log};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_device_that_reads_nothing_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crate::data::Data::log_id(uuid::Uuid::from_u128(1));
+        let mut log = Log::create(dir.path(), id, 1).unwrap();
+        for byte in 0..3 {
+            log.append(&[Entry { leaf: vec![byte; 10], aside: Vec::new() }]).unwrap();
+        }
+        let wait = Duration::from_millis(50);
+        let (pages, mut stream) = mpsc::channel(2);
+        let started = Instant::now();
+        let fault = send_log(log.reader(), 0, None, 0, &pages, wait).await.unwrap_err();
+        assert_eq!(fault.code(), "HUNG_UP");
+        assert!(started.elapsed() >= wait);
+        // One that reads gets it all, and what it has read counts.
+        let reading = tokio::spawn(async move {
+            let mut seen = 0;
+            while stream.recv().await.is_some() {
+                seen += 1;
+            }
+            seen
+        });
+        send_log(log.reader(), 1, None, 0, &pages, wait).await.unwrap();
+        drop(pages);
+        assert_eq!(reading.await.unwrap(), 2 + 2 + 1, "two left over, two commits, the end");
+        log.close().unwrap();
     }
 }

@@ -9,8 +9,10 @@ use renaksi_domain::figures::{Line, Period, Realised, line};
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::indicator::Indicator;
 use renaksi_domain::quarter::{PlanQuarter, due_date};
+use renaksi_domain::revision::Revision;
 use renaksi_domain::time::Quarter;
 use renaksi_domain::{FOLD_VERSION, State};
+use renaksi_ledger::LogReader;
 use renaksi_proto::convert::decode_record;
 use renaksi_proto::wire;
 use renaksi_proto::wire::views_server::Views;
@@ -18,12 +20,17 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::{SEND_WAIT, in_background, send};
 use crate::identity::Gate;
 use crate::office::Office;
 use crate::status::Fault;
 
 /// Lines under way to one reader.
 const LINES_UNDERWAY: usize = 256;
+/// Bytes read from the log at once.
+const READ_BYTES: u64 = 256 << 10;
+
+type Lines = mpsc::Sender<Result<wire::LogLine, Status>>;
 
 /// The service.
 #[derive(Debug)]
@@ -38,6 +45,12 @@ impl ViewsService {
         caller.unrevoked()?;
         Ok(caller)
     }
+
+    /// Looks at the durable state. The writer holds it back while a disk is written, so this thread of the runtime hands
+    /// its other calls on first.
+    fn view<T>(&self, look: impl FnOnce(&State) -> Result<T, Fault>) -> Result<T, Fault> {
+        tokio::task::block_in_place(|| look(&self.office.shared.durable()?.state))
+    }
 }
 
 #[tonic::async_trait]
@@ -49,22 +62,21 @@ impl Views for ViewsService {
         let caller = self.caller(&request)?;
         let now = self.office.shared.clock.now();
         let wanted = request.into_inner();
-        let fold = self.office.shared.durable()?;
-        let state = &fold.state;
-        let year = known_year(state, wanted.year, now)?;
-        let quarter = match wanted.quarter {
-            0 => state.default_quarter(year, now),
-            number => Quarter::from_number(number).ok_or_else(|| Fault::invalid("BAD_QUARTER"))?,
-        };
-        let plan = state.plan(year).ok_or_else(|| Fault::not_found("UNKNOWN_PLAN"))?;
-        let indicators = plan.indicators.iter().filter_map(|id| state.indicator(*id));
-        let view = wire::PlanView {
-            year: i32::from(year),
-            state: plan.state.name().to_owned(),
-            position: state.position,
-            rows: indicators.map(|indicator| row(state, indicator, quarter)).collect(),
-        };
-        drop(fold);
+        let view = self.view(|state| {
+            let year = known_year(state, wanted.year, now)?;
+            let quarter = match wanted.quarter {
+                0 => state.default_quarter(year, now),
+                number => Quarter::from_number(number).ok_or_else(|| Fault::invalid("BAD_QUARTER"))?,
+            };
+            let plan = state.plan(year).ok_or_else(|| Fault::not_found("UNKNOWN_PLAN"))?;
+            let indicators = plan.indicators.iter().filter_map(|id| state.indicator(*id));
+            Ok(wire::PlanView {
+                year: i32::from(year),
+                state: plan.state.name().to_owned(),
+                position: state.position,
+                rows: indicators.map(|indicator| row(state, indicator, quarter)).collect(),
+            })
+        })?;
         Ok(caller.stamp(Response::new(view)))
     }
 
@@ -73,22 +85,7 @@ impl Views for ViewsService {
         request: Request<wire::ListRevisionsRequest>,
     ) -> Result<Response<wire::ListRevisionsResponse>, Status> {
         let caller = self.caller(&request)?;
-        let fold = self.office.shared.durable()?;
-        let revisions = (1..).zip(&fold.state.revisions).map(|(id, revision)| wire::RevisionView {
-            id,
-            year: i32::from(revision.draft.year),
-            number: revision.draft.number.to_string(),
-            state: revision.state.name().to_owned(),
-            reason: revision.draft.reason.to_string(),
-            basis: format!(
-                "{} {} ({})",
-                revision.draft.basis.title, revision.draft.basis.number, revision.draft.basis.date
-            ),
-            effective: u32::from(revision.draft.effective.number()),
-            changes: u32::try_from(revision.changes.len()).unwrap_or(u32::MAX),
-        });
-        let revisions = revisions.collect();
-        drop(fold);
+        let revisions = self.view(|state| Ok((1..).zip(&state.revisions).map(revision).collect()))?;
         Ok(caller.stamp(Response::new(wire::ListRevisionsResponse { revisions })))
     }
 
@@ -98,18 +95,19 @@ impl Views for ViewsService {
     ) -> Result<Response<wire::ListQuartersResponse>, Status> {
         let caller = self.caller(&request)?;
         let now = self.office.shared.clock.now();
-        let fold = self.office.shared.durable()?;
-        let year = known_year(&fold.state, request.into_inner().year, now)?;
-        let quarters = Quarter::ALL.map(|quarter| {
-            let cell = PlanQuarter { year, quarter };
-            wire::QuarterView {
-                year: i32::from(year),
-                quarter: u32::from(quarter.number()),
-                state: fold.state.quarter_state(cell).name().to_owned(),
-                due: due_date(cell).to_string(),
-            }
-        });
-        drop(fold);
+        let wanted = request.into_inner().year;
+        let quarters = self.view(|state| {
+            let year = known_year(state, wanted, now)?;
+            Ok(Quarter::ALL.map(|quarter| {
+                let cell = PlanQuarter { year, quarter };
+                wire::QuarterView {
+                    year: i32::from(year),
+                    quarter: u32::from(quarter.number()),
+                    state: state.quarter_state(cell).name().to_owned(),
+                    due: due_date(cell).to_string(),
+                }
+            }))
+        })?;
         Ok(caller.stamp(Response::new(wire::ListQuartersResponse { quarters: quarters.to_vec() })))
     }
 
@@ -123,28 +121,10 @@ impl Views for ViewsService {
         let wanted = request.into_inner();
         let reader = self.office.shared.reader.clone();
         let (lines, stream) = mpsc::channel(LINES_UNDERWAY);
-        tokio::task::spawn_blocking(move || {
-            let head = reader.head().size;
-            let last = if wanted.to == 0 { head } else { wanted.to.min(head) };
-            let first = wanted.from.max(1);
-            for commit in
-                reader.iter(first).take_while(|commit| commit.as_ref().map_or(true, |c| c.first <= last))
-            {
-                let commit = match commit {
-                    Ok(commit) => commit,
-                    Err(error) => {
-                        let _ = lines.blocking_send(Err(Fault::internal(&error).into()));
-                        return;
-                    }
-                };
-                for (position, entry) in (commit.first..).zip(commit.entries) {
-                    // Whoever hung up needs no more.
-                    if (first..=last).contains(&position)
-                        && lines.blocking_send(log_line(entry.leaf)).is_err()
-                    {
-                        return;
-                    }
-                }
+        tokio::spawn(async move {
+            if let Err(fault) = send_lines(reader, wanted.from, wanted.to, &lines).await {
+                // Whoever hung up needs no more.
+                let _ = lines.try_send(Err(fault.into()));
             }
         });
         Ok(caller.stamp(Response::new(ReceiverStream::new(stream))))
@@ -156,11 +136,9 @@ impl Views for ViewsService {
     ) -> Result<Response<wire::HeadView>, Status> {
         let caller = self.caller(&request)?;
         let shared = &self.office.shared;
-        let (position, hash) = {
-            let fold = shared.durable()?;
-            (fold.state.position, state_hash(&fold.state))
-        };
-        let root = shared.reader.root_at(position).map_err(|error| Fault::internal(&error))?;
+        let (position, hash) = self.view(|state| Ok((state.position, state_hash(state))))?;
+        let root = tokio::task::block_in_place(|| shared.reader.root_at(position));
+        let root = root.map_err(|error| Fault::internal(&error))?;
         Ok(caller.stamp(Response::new(wire::HeadView {
             position,
             root: root.unwrap_or_default().to_vec(),
@@ -168,6 +146,40 @@ impl Views for ViewsService {
             state_hash: hash.to_vec(),
             fold_version: FOLD_VERSION,
         })))
+    }
+}
+
+/// Sends the records from `from` to `to` (0: the head), page by page.
+async fn send_lines(reader: LogReader, from: u64, to: u64, lines: &Lines) -> Result<(), Fault> {
+    let head = reader.head().size;
+    let (first, last) = (from.max(1), if to == 0 { head } else { to.min(head) });
+    let mut next = first;
+    while next <= last {
+        let (reader, from) = (reader.clone(), next);
+        let page = in_background(move || reader.read_from(from, READ_BYTES)).await?;
+        for commit in page.map_err(|error| Fault::internal(&error))? {
+            next = commit.size_after + 1;
+            for (position, entry) in (commit.first..).zip(commit.entries) {
+                if (first..=last).contains(&position) {
+                    send(lines, log_line(entry.leaf), SEND_WAIT).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn revision((id, revision): (u32, &Revision)) -> wire::RevisionView {
+    let basis = &revision.draft.basis;
+    wire::RevisionView {
+        id,
+        year: i32::from(revision.draft.year),
+        number: revision.draft.number.to_string(),
+        state: revision.state.name().to_owned(),
+        reason: revision.draft.reason.to_string(),
+        basis: format!("{} {} ({})", basis.title, basis.number, basis.date),
+        effective: u32::from(revision.draft.effective.number()),
+        changes: u32::try_from(revision.changes.len()).unwrap_or(u32::MAX),
     }
 }
 
