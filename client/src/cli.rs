@@ -1,5 +1,7 @@
 //! The command line: global options, which command, and how a run ends. This file only dispatches.
 
+mod usage;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use crate::commands::{
     audit, complete, demo, enroll, entry, held, indicator, people, plan, quarter, report, revision, status,
     sync,
 };
-use crate::context::{Context, Done};
+use crate::context::{self, Context, Done, Stdout};
 use crate::error::{ClientError, Rejected};
 use crate::render;
 use crate::text::{self, Language};
@@ -122,7 +124,11 @@ pub fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return end_usage(&error, arguments.iter().any(|argument| argument == "--json")),
+        Err(error) => {
+            let json = arguments.iter().any(|argument| argument == "--json");
+            let color = environment.terminal && !environment.no_color;
+            return end_usage(&error, json, color);
+        }
     };
     let Some(home) = cli.home.or(environment.home).or_else(default_home) else {
         let cause = Rejected::new("NOT_ENROLLED").with("home", "");
@@ -133,8 +139,17 @@ pub fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Colors::Never => false,
         Colors::Auto => environment.terminal && !environment.no_color,
     };
-    let ctx = Context { home, json: cli.json, year: cli.year, color, played_clock: environment.clock };
+    let ctx = Context {
+        home,
+        json: cli.json,
+        year: cli.year,
+        color,
+        played_clock: environment.clock,
+        ..Context::default()
+    };
     match dispatch(&ctx, cli.command) {
+        // An answer that was not written was not given.
+        Ok(_) if context::stdout() == Stdout::Failed => ExitCode::FAILURE,
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::NeedsAPerson) => ExitCode::from(3),
         Err(error) => end_failed(&error, ctx.json, color),
@@ -174,7 +189,10 @@ fn wait(command: impl Future<Output = Result<Done, ClientError>>) -> Result<Done
 
 /// The whole command line with its help in the chosen language.
 pub fn command() -> clap::Command {
-    with_help(Cli::command(), "help")
+    let mut command = Cli::command();
+    // Clap's own options and its `help` command have texts too.
+    command.build();
+    with_help(command, "help")
 }
 
 /// Help texts are kept under `help.<command>.<subcommand>`: `about`, and one for each argument.
@@ -182,10 +200,21 @@ fn with_help(command: clap::Command, key: &str) -> clap::Command {
     let about = format!("{key}.about");
     let command = if text::has(&about) { command.about(text::say(&about)) } else { command };
     let command = command.mut_args(|argument| {
-        let help = format!("{key}.{}", argument.get_id());
-        if text::has(&help) { argument.help(text::say(&help)) } else { argument }
+        let id = argument.get_id().to_string();
+        let own = format!("{key}.{id}");
+        let shared = argument.is_global_set() || matches!(id.as_str(), "help" | "version");
+        let help = if shared && !text::has(&own) { format!("help.{id}") } else { own };
+        match id.as_str() {
+            "help" => argument.help(text::say("help.print_help")),
+            "version" => argument.help(text::say("help.print_version")),
+            _ if text::has(&help) => argument.help(text::say(&help)),
+            _ => argument,
+        }
     });
-    command.mut_subcommands(|subcommand| {
+    usage::with_headings(command).mut_subcommands(|subcommand| {
+        if subcommand.get_name() == "help" {
+            return subcommand.about(text::say("help.help.about"));
+        }
         let key = format!("{key}.{}", subcommand.get_name().replace('-', "_"));
         with_help(subcommand, &key)
     })
@@ -211,29 +240,30 @@ fn start_log(filter: Option<&str>) {
 }
 
 /// Help and version are no errors; everything else clap says is exit 2.
-fn end_usage(error: &clap::Error, json: bool) -> ExitCode {
+fn end_usage(error: &clap::Error, json: bool, color: bool) -> ExitCode {
+    let ctx = Context { json, color, ..Context::default() };
+    let said = error.render();
+    let said = if color { said.ansi().to_string() } else { said.to_string() };
     if !error.use_stderr() {
-        return match error.print() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
+        ctx.print(said.trim_end());
+        return if context::stdout() == Stdout::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    if json {
-        let said = error.render().to_string();
-        let cause = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        return end_failed(
-            &ClientError::NotUnderstood(Rejected::new("USAGE").with("cause", cause)),
-            true,
-            false,
-        );
+    let cause = usage::cause(error);
+    if !json && error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        ctx.notice(said.trim_end());
+        return ExitCode::from(2);
     }
-    // Nobody can be told when stderr is gone.
-    let _ = error.print();
-    ExitCode::from(2)
+    if !json && let Some(usage) = usage::usage(error) {
+        let (message, hint) = text::error(&cause);
+        let label = render::paint(color, render::Paint::Red, &text::say("common.error"));
+        ctx.notice(&format!("{label}: {message}\n\n{usage}\n\n{}: {hint}", text::say("common.hint")));
+        return ExitCode::from(2);
+    }
+    end_failed(&ClientError::NotUnderstood(cause), json, color)
 }
 
 fn end_failed(error: &ClientError, json: bool, color: bool) -> ExitCode {
-    let ctx = Context { home: PathBuf::new(), json, year: None, color, played_clock: None };
+    let ctx = Context { json, color, ..Context::default() };
     match json {
         true => ctx.print_json(&error_json(error.cause())),
         false => ctx.notice(&render::error(color, error.cause())),
@@ -244,8 +274,11 @@ fn end_failed(error: &ClientError, json: bool, color: bool) -> ExitCode {
 /// The contract's error object.
 pub fn error_json(cause: &Rejected) -> Value {
     let (message, hint) = text::error(cause);
-    let details: Map<String, Value> =
-        cause.details.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    let detail = |(key, value): &(String, String)| match key.as_str() {
+        "candidates" => (key.clone(), Value::from_iter(value.split(text::BETWEEN_CANDIDATES))),
+        _ => (key.clone(), Value::from(value.as_str())),
+    };
+    let details: Map<String, Value> = cause.details.iter().map(detail).collect();
     json!({ "error": { "code": cause.code, "message": message, "hint": hint, "details": details } })
 }
 

@@ -1,20 +1,20 @@
 //! Understands what people name on the command line: indicators, entries, revisions, dates, numbers. What is not
 //! understood is exit 2, with what was perhaps meant.
 
+use renaksi_domain::command::{TEXT_BYTES_MAX, is_unprintable};
 use renaksi_domain::entry::EntryCommand;
 use renaksi_domain::ids::{CommandKey, IndicatorId, PersonId, RevisionId, UnitId, entry_id};
 use renaksi_domain::indicator::Indicator;
 use renaksi_domain::people::folded;
-use renaksi_domain::quantity::{NumberError, Quantity};
+use renaksi_domain::quantity::{NumberError, Quantity, Target};
 use renaksi_domain::time::{Date, Quarter, Timestamp, Zone};
 use renaksi_domain::{Command, State};
 use renaksi_proto::clock::parse_time;
 
 use crate::device::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
+use crate::text::BETWEEN_CANDIDATES;
 
-/// Candidates named in a message; the rest is counted.
-const CANDIDATES_MAX: usize = 8;
 /// The shortest beginning of an entry's id.
 const PREFIX_HEX_MIN: usize = 6;
 
@@ -49,7 +49,7 @@ pub fn indicator(state: &State, year: i16, wanted: &str) -> Result<IndicatorId, 
         several => Err(not_understood(
             Rejected::new("AMBIGUOUS_INDICATOR")
                 .with("wanted", wanted)
-                .with("candidates", listed(several.iter().map(|(_, i)| named(i)), "; ")),
+                .with("candidates", listed(several.iter().map(|(_, i)| named(i)))),
         )),
     }
 }
@@ -62,13 +62,11 @@ fn named(indicator: &Indicator) -> String {
 fn near(all: &[(IndicatorId, &Indicator)], hits: impl Fn(&Indicator) -> usize) -> String {
     let best = all.iter().map(|(_, indicator)| hits(indicator)).max().unwrap_or(0);
     let close = all.iter().filter(|(_, indicator)| best > 0 && hits(indicator) == best);
-    listed(close.take(3).map(|(_, indicator)| named(indicator)), "; ")
+    close.take(3).map(|(_, indicator)| named(indicator)).collect::<Vec<_>>().join("; ")
 }
 
-fn listed(names: impl Iterator<Item = String>, between: &str) -> String {
-    let names: Vec<String> = names.collect();
-    let more = if names.len() > CANDIDATES_MAX { format!("{between}…") } else { String::new() };
-    format!("{}{more}", names[..names.len().min(CANDIDATES_MAX)].join(between))
+fn listed(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(&BETWEEN_CANDIDATES.to_string())
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -120,9 +118,45 @@ fn entry_among(
         several => Err(not_understood(
             Rejected::new("AMBIGUOUS_ENTRY")
                 .with("entry", wanted)
-                .with("candidates", listed(several.iter().map(|(_, id)| id.clone()), ", ")),
+                .with("candidates", listed(several.iter().map(|(_, id)| id.clone()))),
         )),
     }
+}
+
+/// A text that somebody gave to an option, without the blanks around it. What a terminal would obey instead of showing is
+/// refused, and so is what is too long for the log.
+pub fn said(option: &str, text: &str) -> Result<String, ClientError> {
+    if let Some(at) = text.chars().position(is_unprintable) {
+        let cause = Rejected::new("TEXT_UNPRINTABLE").with("character", at + 1).with("option", option);
+        return Err(not_understood(cause));
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        let cause = Rejected::new("TOO_LARGE").with("bytes", text.len()).with("bytes_max", TEXT_BYTES_MAX);
+        return Err(not_understood(cause.with("option", option)));
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// The same of an option that need not be there.
+pub fn said_maybe(option: &str, text: Option<&str>) -> Result<String, ClientError> {
+    text.map_or(Ok(String::new()), |text| said(option, text))
+}
+
+/// A quarter and its target: `3=200`; `3=-` is not planned, `3=` is missing. Each quarter once.
+pub fn quarter_targets(options: &[String]) -> Result<Vec<(Quarter, Target)>, ClientError> {
+    let mut targets: Vec<(Quarter, Target)> = Vec::new();
+    for option in options {
+        let bad = || not_understood(Rejected::new("BAD_TARGET").with("text", option));
+        let option = said("--target", option)?;
+        let (number, cell) = option.split_once('=').ok_or_else(bad)?;
+        let quarter = quarter(number.trim().parse().map_err(|_| bad())?)?;
+        let target = Target::parse_cell(cell).map_err(|error| unreadable_number(cell, &error))?;
+        if targets.iter().any(|(named, _)| *named == quarter) {
+            return Err(not_understood(Rejected::new("QUARTER_CONFLICT").with("quarter", quarter.number())));
+        }
+        targets.push((quarter, target));
+    }
+    Ok(targets)
 }
 
 /// A quarter from 1 to 4.
@@ -188,7 +222,7 @@ fn person_among(everybody: &[(PersonId, String)], wanted: &str) -> Result<Person
         Some(several) => Err(not_understood(
             Rejected::new("AMBIGUOUS_PERSON")
                 .with("person", wanted)
-                .with("candidates", listed(several.iter().map(|(id, name)| format!("{name} ({id})")), ", ")),
+                .with("candidates", listed(several.iter().map(|(id, name)| format!("{name} ({id})")))),
         )),
         None => Err(not_understood(Rejected::new("UNKNOWN_PERSON").with("person", wanted))),
     }
@@ -226,7 +260,7 @@ pub(crate) mod tests {
     /// The 2024 plan as it stands after its import by the office's first device.
     pub(crate) fn plan_2024() -> State {
         let plan = renaksi_documents::txt::read_plan(renaksi_seeds::PLAN_2024_TXT).unwrap();
-        let enrol = EnrolDevice { owner: PersonId(1), key: [0; 32], incarnation: INCARNATION };
+        let enrol = EnrolDevice { owner: PersonId(1), key: [0; 32], incarnation: INCARNATION, proof: None };
         let people = [Command::People(PeopleCommand::EnrolDevice(enrol))];
         let import = import_commands(&plan, 2024, [0; 32]).into_iter().map(Command::Plan);
         let mut state = State::default();
@@ -255,7 +289,7 @@ pub(crate) mod tests {
                     |key: &str| error.cause().details.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
                 let several = detail("candidates").or_else(|| detail("near")).unwrap_or_default();
                 let codes: Vec<&str> =
-                    several.split("; ").filter_map(|named| named.split_whitespace().next()).collect();
+                    several.split(['\n', ';']).filter_map(|named| named.split_whitespace().next()).collect();
                 format!("{} {}", error.cause().code, codes.join(" ")).trim_end().to_owned()
             }
         };
@@ -335,5 +369,31 @@ pub(crate) mod tests {
         assert!(hint.contains("1234") && hint.contains("1,234"), "{hint}");
         assert_eq!(quarter(5).unwrap_err().cause().code, "BAD_QUARTER");
         assert_eq!(date("14-05-2024").unwrap_err().cause().code, "BAD_DATE");
+    }
+
+    #[test]
+    fn texts_that_a_terminal_would_obey_are_refused() {
+        for text in ["a\u{1b}[2J", "a\rb", "a\n", "\0", "a\u{202e}b", "\u{2066}", "\u{9b}"] {
+            let error = said("--note", text).unwrap_err();
+            assert_eq!((error.exit_code(), error.cause().code.as_str()), (2, "TEXT_UNPRINTABLE"), "{text:?}");
+            let message = crate::text::message(error.cause());
+            assert!(message.contains("--note"), "{message}");
+        }
+        assert_eq!(said("--note", "  Pasar “Baru” – é  ").unwrap(), "Pasar “Baru” – é");
+        assert!(said("--note", &"é".repeat(2000)).is_ok());
+        let error = said("--reason", &"é".repeat(2001)).unwrap_err();
+        assert_eq!((error.exit_code(), error.cause().code.as_str()), (2, "TOO_LARGE"));
+    }
+
+    #[test]
+    fn a_quarter_is_named_once() {
+        let read = |options: &[&str]| {
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            quarter_targets(&options).map(|targets| targets.len()).map_err(|e| e.cause().code.clone())
+        };
+        assert_eq!(read(&["1=3", "2=-", "3="]), Ok(3));
+        assert_eq!(read(&["1=3", "1=4"]), Err("QUARTER_CONFLICT".to_owned()));
+        assert_eq!(read(&["1=a\u{1b}b"]), Err("TEXT_UNPRINTABLE".to_owned()));
+        assert_eq!(read(&["5=1"]), Err("BAD_QUARTER".to_owned()));
     }
 }

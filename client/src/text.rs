@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use renaksi_documents::Warning;
 
 use crate::error::Rejected;
+use crate::render::printable;
 
 /// The languages of the office.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,7 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 /// Sets the language of everything that is said from now on.
 pub fn set_language(language: Language) {
     CHOSEN.store(language as u8, Ordering::Relaxed);
+    rust_i18n::set_locale(language.code());
 }
 
 /// The language in use.
@@ -98,12 +100,34 @@ pub fn has(key: &str) -> bool {
 
 /// Message and hint of a cause. A code without a text (from a newer release) is named as it is.
 pub fn error(cause: &Rejected) -> (String, String) {
-    (part(cause, "message"), part(cause, "hint"))
+    (message(cause), part(cause, "hint"))
 }
 
-/// The message of a cause alone.
+/// The message of a cause alone. Of several commands it says too what was recorded all the same.
 pub fn message(cause: &Rejected) -> String {
-    part(cause, "message")
+    let message = part(cause, "message");
+    let detail = |name: &str| cause.details.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    match (detail("done"), detail("recorded"), detail("of")) {
+        (Some(done), ..) => with("common.done_all_the_same", &[("message", &message), ("done", done)]),
+        (None, Some(recorded), Some(of)) => {
+            with("common.recorded_all_the_same", &[("message", &message), ("recorded", recorded), ("of", of)])
+        }
+        _ => message,
+    }
+}
+
+/// What separates the candidates of an ambiguous name in a detail; no name contains it.
+pub const BETWEEN_CANDIDATES: char = '\n';
+/// Candidates named to people; the rest is only in the JSON.
+const CANDIDATES_MAX: usize = 8;
+
+fn candidates(all: &str) -> String {
+    let mut named: Vec<&str> = all.split(BETWEEN_CANDIDATES).collect();
+    if named.len() > CANDIDATES_MAX {
+        named.truncate(CANDIDATES_MAX);
+        named.push("…");
+    }
+    named.join("; ")
 }
 
 fn part(cause: &Rejected, part: &str) -> String {
@@ -130,6 +154,7 @@ fn part(cause: &Rejected, part: &str) -> String {
 /// A detail as people read it.
 fn detail(key: &str, value: &str) -> String {
     match key {
+        "candidates" => candidates(value),
         "quantity" | "stated" | "holds" => number(value),
         "role" | "beside" => value.split(", ").map(|role| term("role", role)).collect::<Vec<_>>().join(", "),
         "state" | "kind" | "level" | "change" | "command" | "wanted_reading" => term(key, value),
@@ -189,7 +214,8 @@ fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
         out.push_str(before);
         match after.split_once('}') {
             Some((name, tail)) => {
-                out.push_str(&value(name).unwrap_or_else(|| "–".to_owned()));
+                // Values come from other people, through the log.
+                out.push_str(&printable(&value(name).unwrap_or_else(|| "–".to_owned())));
                 rest = tail;
             }
             None => {
@@ -260,6 +286,10 @@ mod tests {
         "AUTHOR_WRONG",
         "SEQUENCE_GAP",
         "TEXTS_DIFFER",
+        "ENROLMENT_UNPROVEN",
+        "HOST_RECORD_WRONG",
+        "OUTCOME_DIFFERS",
+        "LOG_NEWER",
         "FILE_NOT_FOUND",
     ];
 
@@ -363,6 +393,44 @@ mod tests {
             }
         }
         found
+    }
+
+    /// Causes stand in the audit log and in lists, where others read them than whom they stopped.
+    #[test]
+    fn causes_of_the_rules_speak_to_nobody_in_particular() {
+        let english = ["you", "your", "yourself"];
+        for language in Language::ALL {
+            let known = texts(language);
+            for code in Code::all().map(Code::name) {
+                let own = known.iter().filter(|(key, _)| key.starts_with(&format!("error.{code}.")));
+                for (key, text) in own {
+                    let mut words = text.split(|c: char| !c.is_alphabetic());
+                    assert!(words.all(|word| !english.contains(&word) && word != "Anda"), "{key}: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_all_the_same_is_told() {
+        let refused = Rejected::new("DEVICE_REVOKED");
+        let plain = message(&refused);
+        assert!(!plain.contains('('), "{plain}");
+        let some = message(&refused.clone().with("recorded", 2).with("of", 3));
+        assert!(some.starts_with(&plain) && some.contains('2') && some.contains('3'), "{some}");
+        let named = message(&refused.with("done", "device 3 revoked"));
+        assert!(named.contains("device 3 revoked"), "{named}");
+    }
+
+    #[test]
+    fn candidates_are_one_list_for_programs_and_a_short_one_for_people() {
+        let all = (1..=12).map(|at| format!("1.{at} UTTP")).collect::<Vec<_>>().join("\n");
+        let said =
+            message(&Rejected::new("AMBIGUOUS_INDICATOR").with("wanted", "UTTP").with("candidates", all));
+        assert!(
+            said.contains("1.1 UTTP; 1.2 UTTP") && said.contains('…') && !said.contains("1.12 "),
+            "{said}"
+        );
     }
 
     #[test]

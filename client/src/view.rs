@@ -1,8 +1,8 @@
 //! The rows of figures that `plan show`, `indicator show`, the report and the demo speak of. Pure: state in, rows out.
 
 use renaksi_domain::State;
-use renaksi_domain::achievement::two_decimals;
-use renaksi_domain::figures::{Line, Period, Realised, line};
+use renaksi_domain::achievement::{Exact, two_decimals};
+use renaksi_domain::figures::{Line, Period, PeriodTarget, Realised, line};
 use renaksi_domain::ids::{IndicatorId, UnitId};
 use renaksi_domain::indicator::Indicator;
 use renaksi_domain::time::Quarter;
@@ -117,14 +117,12 @@ impl Row<'_> {
         for key in ["indicator", "unit", "kind", "confirmed", "polarity", "responsible"] {
             row[key] = Value::Null;
         }
-        for key in ["targets", "targets_original", "realised", "realised_verified"] {
-            row[key] = json!([]);
+        let four = ["targets", "targets_original", "realised", "realised_verified"];
+        for key in four.into_iter().chain(["achievement", "achievement_reported", "rating", "reason"]) {
+            row[key] = json!([null, null, null, null]);
         }
-        for key in ["achievement", "achievement_reported", "rating", "reason"] {
-            row[key] = json!([]);
-        }
-        row["to_date"] = Value::Null;
-        row["year"] = Value::Null;
+        row["to_date"] = blank_line_json();
+        row["year"] = blank_line_json();
         row
     }
 }
@@ -133,6 +131,7 @@ impl Row<'_> {
 pub fn line_json(line: &Line) -> Value {
     json!({
         "target": line.target.label(),
+        "target_partial": partial(&line.target),
         "target_original": line.target_original.label(),
         "realised": plain(&line.realised),
         "realised_verified": plain(&line.realised_verified),
@@ -141,6 +140,38 @@ pub fn line_json(line: &Line) -> Value {
         "rating": line.rating().map(|rating| rating.name),
         "reason": reason(line),
     })
+}
+
+/// The same keys, nothing in them.
+fn blank_line_json() -> Value {
+    let keys = [
+        "target",
+        "target_partial",
+        "target_original",
+        "realised",
+        "realised_verified",
+        "achievement",
+        "achievement_reported",
+        "rating",
+        "reason",
+    ];
+    Value::Object(keys.map(|key| (key.to_owned(), Value::Null)).into_iter().collect())
+}
+
+/// What the targets that are there add up to, where one of the period is missing.
+pub fn partial(target: &PeriodTarget) -> Option<String> {
+    match target {
+        PeriodTarget::Missing(partial) => partial.as_ref().map(Exact::plain),
+        PeriodTarget::Number(_) | PeriodTarget::Text(_) | PeriodTarget::NotPlanned => None,
+    }
+}
+
+/// A target for people; one of which a cell is missing as incomplete.
+pub fn target_label(target: &PeriodTarget) -> String {
+    match partial(target) {
+        Some(figure) => text::with("figure.incomplete", &[("figure", &render::number(&figure))]),
+        None => render::cell(&target.label()),
+    }
 }
 
 /// A realisation as a decimal string, or the text; none when there is none.
@@ -174,7 +205,6 @@ pub fn reason(line: &Line) -> Option<&'static str> {
 pub fn achievement_label(line: &Line) -> String {
     match achievement(line) {
         Some(percent) => render::number(&percent),
-        None if line.achievement_reported.is_ok() => text::say("figure.not_verified"),
         None => reason(line).map_or_else(String::new, |reason| text::term("reason", reason)),
     }
 }
@@ -199,6 +229,13 @@ mod tests {
         let keys =
             |row: &Row<'_>| row.json(Quarter::Q1).as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&rows[0]), keys(&rows[1]));
+        let (objective, strategic) = (rows[0].json(Quarter::Q1), rows[1].json(Quarter::Q1));
+        for key in ["targets", "realised_verified", "rating", "reason"] {
+            assert_eq!(objective[key], json!([null, null, null, null]), "{key}");
+        }
+        let period = |row: &Value| row["year"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(period(&objective), period(&strategic));
+        assert!(objective["to_date"].as_object().unwrap().values().all(Value::is_null));
     }
 
     #[test]
@@ -213,6 +250,15 @@ mod tests {
             json!(["TARGET_NOT_PLANNED", "NOT_REPORTED", "TARGET_NOT_PLANNED", "TARGET_MISSING"])
         );
         assert_eq!(row["year"]["target"], "missing");
+        assert_eq!(row["year"]["target_partial"], "11");
+        let Subject::Indicator { figures, .. } =
+            &rows.iter().find(|row| row.code == "1.1.1.3").unwrap().subject
+        else {
+            panic!("an indicator")
+        };
+        let shown = target_label(&figures.year.target);
+        assert!(shown.starts_with("(11, "), "{shown}");
+        assert_eq!(json("1.1.2.2")["year"]["target_partial"], Value::Null);
         assert_eq!(json("1.1.2.2")["year"]["target"], "945");
         assert_eq!(json("1.1.2.2")["realised"], json!([null, null, null, null]));
     }

@@ -179,6 +179,138 @@ fn a_closed_pipe_is_no_panic() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_could_not_be_written_is_no_success() {
+    let folder = TempDir::new().unwrap();
+    let file = plan(&folder);
+    for arguments in
+        [&["plan", "import", &file, "--dry-run"][..], &["man"], &["--help"], &["completions", "bash"]]
+    {
+        for json in [&[][..], &["--json"]] {
+            let output = Command::new(env!("CARGO_BIN_EXE_renaksi"))
+                .args(arguments)
+                .args(json)
+                .env_clear()
+                .env("RENAKSI_HOME", folder.path())
+                .stdout(std::fs::File::options().write(true).open("/dev/full").unwrap())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+            assert!(stderr(&output).contains("stdout"), "{arguments:?}: {}", stderr(&output));
+            assert_eq!(stderr(&output).matches("error: ").count(), 1, "told once");
+        }
+    }
+}
+
+#[test]
+fn a_closed_pipe_hides_no_failure() {
+    let folder = TempDir::new().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_renaksi"))
+        .args(["plan", "import", "/nowhere/at/all", "--dry-run", "--json"])
+        .env("RENAKSI_HOME", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn usage_errors_say_what_is_missing_in_both_languages() {
+    let folder = TempDir::new().unwrap();
+    for (arguments, english, indonesian) in [
+        (
+            &["entry", "void", "abcdef"][..],
+            "required, but not given: --reason <REASON>",
+            "wajib, tetapi tidak diberikan: --reason <REASON>",
+        ),
+        (&["plan", "import"], "not given: <FILE>", "tidak diberikan: <FILE>"),
+        (&["status", "--loud"], "unexpected argument \"--loud\"", "argumen \"--loud\" tidak dikenal"),
+        (&["fly"], "there is no command \"fly\"", "tidak ada perintah \"fly\""),
+        (
+            &["report", "--quarter", "x"],
+            "\"x\" is no value of --quarter <QUARTER>",
+            "\"x\" bukan nilai untuk --quarter <QUARTER>",
+        ),
+        (&["--color", "red", "status"], "(possible: auto, always, never)", "(pilihan: auto, always, never)"),
+        (&["audit"], "the command is missing", "perintahnya belum disebut"),
+        (
+            &["entry", "add", "x", "--quantity", "1", "--text", "A"],
+            "cannot stand beside --text <T>",
+            "tidak dapat dipakai bersama --text <T>",
+        ),
+    ] {
+        for (language, expected) in [("en", english), ("id", indonesian)] {
+            let output = renaksi(folder.path(), &[arguments, &["--lang", language, "--json"]].concat());
+            assert_eq!(output.status.code(), Some(2));
+            let message = json(&output)["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(expected), "{arguments:?}: {message}");
+        }
+    }
+    let said = stderr(&renaksi(folder.path(), &["entry", "void", "abcdef", "--lang", "id"]));
+    assert!(said.contains("Pemakaian: renaksi entry void") && said.contains("saran: "), "{said}");
+    assert!(!said.contains("Usage") && !said.contains("required"), "{said}");
+}
+
+#[test]
+fn indonesian_help_has_no_english_headings() {
+    let folder = TempDir::new().unwrap();
+    for arguments in [&["--help"][..], &["entry", "--help"], &["entry", "add", "--help"], &["report", "-h"]] {
+        let output = renaksi(folder.path(), &[arguments, &["--lang", "id"]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.contains("Pemakaian: renaksi") && help.contains("Pilihan:"), "{help}");
+        for english in ["Usage", "Options:", "Commands:", "Arguments:", "Print help", "possible values"] {
+            assert!(!help.contains(english), "{english} in {help}");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_no_end_is_read_to_the_limit_only() {
+    let error = check_failure(&["plan", "import", "/dev/zero", "--dry-run"], 4, "FILE_TOO_LARGE");
+    assert_eq!(error["details"]["bytes"], "16777217");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().display().to_string();
+    let error = check_failure(&["plan", "import", &file, "--dry-run"], 1, "IO_FAILED");
+    assert!(error["message"].as_str().unwrap().contains("it is a folder"), "{error}");
+}
+
+#[test]
+fn a_report_has_one_form_on_stdout() {
+    for format in ["csv", "table"] {
+        let folder = TempDir::new().unwrap();
+        let output = renaksi(folder.path(), &["report", "--quarter", "1", "--format", format, "--json"]);
+        assert_eq!((output.status.code(), &json(&output)["error"]["code"]), (Some(2), &Value::from("USAGE")));
+    }
+}
+
+#[test]
+fn what_cannot_be_printed_is_refused_before_anything_else() {
+    for arguments in [
+        &["entry", "add", "UTTP", "--quantity", "1", "--note", "a\u{1b}[2Jb"][..],
+        &["entry", "add", "UTTP", "--quantity", "1", "--place", "a\nb"],
+        &["entry", "add", "UTTP", "--text", "\u{202e}A"],
+        &["entry", "void", "abcdef12", "--reason", "a\rb"],
+        &["entry", "amend", "abcdef12", "--quantity", "1", "--reason", "a\u{2066}b"],
+        &["entry", "return", "abcdef12", "--reason", "a\tb"],
+        &["held", "dismiss", "abcdef12", "--reason", "a\nb"],
+        &["held", "release", "abcdef12", "--reason", "a\nb"],
+        &["plan", "establish", "--basis", "a\nb"],
+        &["revision", "reject", "1", "--reason", "a\nb"],
+        &["quarter", "reject-lock", "1", "--reason", "a\nb"],
+    ] {
+        check_failure(arguments, 2, "TEXT_UNPRINTABLE");
+    }
+    let long = "x".repeat(4001);
+    check_failure(&["entry", "add", "UTTP", "--quantity", "1", "--note", &long], 2, "TOO_LARGE");
+    check_failure(&["indicator", "set", "1.1", "--target", "1=3", "--target", "1=4"], 2, "QUARTER_CONFLICT");
+    check_failure(&["audit", "show", "0"], 2, "POSITION_UNKNOWN");
+}
+
 #[test]
 fn completions_and_man_are_printed() {
     let folder = TempDir::new().unwrap();

@@ -90,7 +90,7 @@ impl ReadingArgs {
                 numerator: find::quantity(numerator)?,
                 denominator: find::quantity(denominator)?,
             }),
-            (.., Some(text)) => Some(Reading::Text(text.trim().into())),
+            (.., Some(text)) => Some(Reading::Text(find::said("--text", text)?.into())),
             _ => None,
         })
     }
@@ -105,10 +105,10 @@ pub async fn run(ctx: &Context, command: EntryCommandLine) -> Result<Done, Clien
         EntryCommandLine::Add(args) => add::run(ctx, &args),
         EntryCommandLine::List(args) => list::run(ctx, &args),
         EntryCommandLine::Amend(args) => change::amend(ctx, &args),
-        EntryCommandLine::Void { id, reason } => change::void(ctx, &id, reason),
+        EntryCommandLine::Void { id, reason } => change::void(ctx, &id, &reason),
         EntryCommandLine::Withdraw { id } => change::withdraw(ctx, &id),
         EntryCommandLine::Verify(args) => judge::verify(ctx, &args).await,
-        EntryCommandLine::Return { id, reason } => judge::send_back(ctx, &id, reason).await,
+        EntryCommandLine::Return { id, reason } => judge::send_back(ctx, &id, &reason).await,
     }
 }
 

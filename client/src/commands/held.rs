@@ -56,9 +56,10 @@ pub async fn run(ctx: &Context, command: HeldCommandLine) -> Result<Done, Client
         HeldCommandLine::List => list(ctx),
         HeldCommandLine::Release(args) => release(ctx, &args).await,
         HeldCommandLine::Dismiss { id, reason } => {
+            let reason = find::said("--reason", &reason)?;
             let mut device = fresh(ctx).await?;
             let key = waiting(&device, &id)?;
-            decide(ctx, &mut device, key, HeldCommand::Dismiss(key), &reason).await
+            decide(ctx, &mut device, key, HeldCommand::Dismiss(key), reason).await
         }
     }
 }
@@ -80,6 +81,7 @@ fn list(ctx: &Context) -> Result<Done, ClientError> {
 
 async fn release(ctx: &Context, args: &ReleaseArgs) -> Result<Done, ClientError> {
     let count_in = args.count_in.map(find::quarter).transpose()?;
+    let reason = find::said("--reason", &args.reason)?;
     let mut device = fresh(ctx).await?;
     let key = waiting(&device, &args.id)?;
     let state = &device.view().confirmed;
@@ -88,14 +90,18 @@ async fn release(ctx: &Context, args: &ReleaseArgs) -> Result<Done, ClientError>
         None => None,
     };
     let release = HeldCommand::Release(ReleaseHeld { held: key, to, count_in });
-    decide(ctx, &mut device, key, release, &args.reason).await
+    decide(ctx, &mut device, key, release, reason).await
 }
 
 fn waiting(device: &Device, id: &str) -> Result<CommandKey, ClientError> {
-    let key = find::entry(device, id)?;
+    let unknown = || Rejected::new("UNKNOWN_HELD").with("entry", id);
+    let key = find::entry(device, id).map_err(|error| match error.cause().code.as_str() {
+        "UNKNOWN_ENTRY" => ClientError::NotUnderstood(unknown()),
+        _ => error,
+    })?;
     match device.view().confirmed.held.get(&key).is_some_and(|held| held.is_waiting()) {
         true => Ok(key),
-        false => Err(ClientError::NotAdmitted(Rejected::new("UNKNOWN_HELD").with("entry", id))),
+        false => Err(ClientError::NotAdmitted(unknown())),
     }
 }
 
@@ -104,9 +110,9 @@ async fn decide(
     device: &mut Device,
     key: CommandKey,
     command: HeldCommand,
-    reason: &str,
+    reason: String,
 ) -> Result<Done, ClientError> {
-    let texts = Texts { reason: reason.trim().to_owned(), ..Texts::default() };
+    let texts = Texts { reason, ..Texts::default() };
     let receipts = ask(device, vec![(Command::Held(command), texts)]).await?;
     let state = &device.view().confirmed;
     let fate = state.held.get(&key).map_or(Fate::Waiting, |held| held.fate).name();

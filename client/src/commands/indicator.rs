@@ -7,14 +7,13 @@ use renaksi_domain::State;
 use renaksi_domain::command::Command;
 use renaksi_domain::indicator::{LowerFormula, Polarity, SetIndicator};
 use renaksi_domain::proposal::Kind;
-use renaksi_domain::quantity::Target;
 use renaksi_domain::time::Quarter;
 use renaksi_proto::log::Texts;
 use serde_json::json;
 
 use super::revision::{ask, fresh};
 use crate::context::{Context, Done};
-use crate::error::{ClientError, Rejected};
+use crate::error::ClientError;
 use crate::{find, text};
 
 /// `renaksi indicator …`
@@ -72,7 +71,7 @@ pub async fn run(ctx: &Context, command: IndicatorCommandLine) -> Result<Done, C
 }
 
 async fn set(ctx: &Context, args: &SetArgs) -> Result<Done, ClientError> {
-    let targets = args.target.iter().map(|text| quarter_target(text)).collect::<Result<Vec<_>, _>>()?;
+    let targets = find::quarter_targets(&args.target)?;
     let mut device = fresh(ctx).await?;
     let state = &device.view().confirmed;
     let year = ctx.year(state, device.now())?;
@@ -108,13 +107,4 @@ fn settings(state: &State, args: &SetArgs) -> Result<SetIndicator, ClientError> 
         unit: args.unit.as_deref().map(|name| find::unit(state, name)).transpose()?,
         ..SetIndicator::default()
     })
-}
-
-/// Reads `3=120`.
-fn quarter_target(text: &str) -> Result<(Quarter, Target), ClientError> {
-    let bad = || ClientError::NotUnderstood(Rejected::new("BAD_TARGET").with("text", text));
-    let (quarter, target) = text.split_once('=').ok_or_else(bad)?;
-    let quarter = quarter.trim().parse().map_err(|_| bad())?;
-    let target = Target::parse_cell(target).map_err(|error| find::unreadable_number(target, &error))?;
-    Ok((find::quarter(quarter)?, target))
 }

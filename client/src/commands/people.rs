@@ -1,15 +1,15 @@
 //! People, units and devices, as the operator sees and moves them. New people come by an invite from the server
 //! (`renaksid invite`), so there is no `user add` here.
 
+mod revoke;
+
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
 use renaksi_domain::State;
 use renaksi_domain::command::{Command, Outcome};
 use renaksi_domain::ids::{DeviceId, PersonId, UnitId};
-use renaksi_domain::people::{
-    AddUnit, Assign, Assignment, EndAssignments, PeopleCommand, Person, RevokeDevice,
-};
+use renaksi_domain::people::{AddUnit, Assign, Assignment, EndAssignments, PeopleCommand, Person};
 use renaksi_domain::time::{Date, Timestamp};
 use renaksi_proto::log::Texts;
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ pub async fn run_user(ctx: &Context, command: UserCommandLine) -> Result<Done, C
         UserCommandLine::Move { name, unit, from, leave } => {
             move_user(ctx, &name, &unit, &from, leave.as_deref()).await
         }
-        UserCommandLine::Revoke { name, keep_devices } => revoke_user(ctx, &name, keep_devices).await,
+        UserCommandLine::Revoke { name, keep_devices } => revoke::user(ctx, &name, keep_devices).await,
     }
 }
 
@@ -98,7 +98,7 @@ pub async fn run_user(ctx: &Context, command: UserCommandLine) -> Result<Done, C
 pub async fn run_device(ctx: &Context, command: DeviceCommandLine) -> Result<Done, ClientError> {
     match command {
         DeviceCommandLine::List => list_devices(ctx),
-        DeviceCommandLine::Revoke { device } => revoke_device(ctx, DeviceId(device)).await,
+        DeviceCommandLine::Revoke { device } => revoke::device(ctx, DeviceId(device)).await,
     }
 }
 
@@ -244,7 +244,7 @@ fn moving(
         [] => Err(Rejected::new("NO_UNIT_TO_LEAVE").with("from", from)),
         [unit] if *unit == to => Err(Rejected::new("NOTHING_TO_CHANGE").with("unit", unit_name(state, to))),
         [unit] => {
-            let end = EndAssignments { person, unit: Some(*unit), last_day: from.plus_days(-1) };
+            let end = EndAssignments { person, role: None, unit: Some(*unit), last_day: from.plus_days(-1) };
             let assign = held.iter().map(|assignment| {
                 let assignment = Assignment {
                     role: assignment.role,
@@ -261,30 +261,6 @@ fn moving(
             Err(Rejected::new("SEVERAL_UNITS").with("units", names.join(", ")))
         }
     }
-}
-
-async fn revoke_user(ctx: &Context, name: &str, keep_devices: bool) -> Result<Done, ClientError> {
-    let mut device = fresh(ctx).await?;
-    let state = &device.view().confirmed;
-    let person = find::person(&device, name)?;
-    // Yesterday is the last day, so that nothing of today counts any more.
-    let last_day = state.day(device.now()).plus_days(-1);
-    let devices = if keep_devices { Vec::new() } else { devices_of(state, person) };
-    let end = PeopleCommand::EndAssignments(EndAssignments { person, unit: None, last_day });
-    let revoke = devices.iter().map(|id| PeopleCommand::RevokeDevice(RevokeDevice { device: *id }));
-    let commands = [end].into_iter().chain(revoke).map(command).collect();
-    ask(&mut device, commands).await?;
-    let name = device.name_of(person);
-    match ctx.json {
-        true => ctx.print_json(&json!({
-            "person": name,
-            "id": person.0,
-            "last_day": last_day.to_string(),
-            "devices_revoked": devices.iter().map(|id| id.0).collect::<Vec<_>>(),
-        })),
-        false => ctx.print(&text::with("people.revoked", &[("person", &name), ("devices", &devices.len())])),
-    }
-    Ok(Done::Well)
 }
 
 /// When each device was enrolled and revoked: the log knows, the state only which record revoked it.
@@ -359,30 +335,19 @@ fn commands_of(state: &State, device: DeviceId) -> u64 {
     own.map(|incarnation| u64::from(incarnation.last_sequence)).sum()
 }
 
-async fn revoke_device(ctx: &Context, id: DeviceId) -> Result<Done, ClientError> {
-    let mut device = fresh(ctx).await?;
-    ask(&mut device, vec![command(PeopleCommand::RevokeDevice(RevokeDevice { device: id }))]).await?;
-    let owner = device
-        .view()
-        .confirmed
-        .people
-        .device(id)
-        .map(|known| device.name_of(known.owner))
-        .unwrap_or_default();
-    match ctx.json {
-        true => ctx.print_json(&json!({ "device": id.0, "owner": owner, "revoked": true })),
-        false => ctx.print(&text::with("people.device_revoked", &[("device", &id), ("person", &owner)])),
-    }
-    Ok(Done::Well)
-}
-
 fn list_units(ctx: &Context) -> Result<Done, ClientError> {
     let device = ctx.device()?;
     let state = &device.view().confirmed;
     let today = state.day(device.now());
+    // Before the first plan there are units and no indicators.
+    let year = match ctx.year {
+        Some(_) => Some(ctx.year(state, device.now())?),
+        None => state.default_year(device.now()),
+    };
+    let indicators_of = indicators_by_unit(state, year);
     let all = state.people.units.iter().enumerate().map(|(index, unit)| {
         let id = UnitId::after(index);
-        let indicators = state.indicators.iter().filter(|indicator| indicator.unit == Some(id)).count();
+        let indicators = indicators_of.get(&id).copied().unwrap_or(0);
         let holds =
             |person: &Person| person.assignments.iter().any(|a| a.unit == Some(id) && a.holds_on(today));
         let people: Vec<String> = everybody(state)
@@ -397,7 +362,7 @@ fn list_units(ctx: &Context) -> Result<Done, ClientError> {
                 json!({ "id": id.0, "name": name, "indicators": indicators, "people": people })
             })
             .collect();
-        ctx.print_json(&json!({ "units": units }));
+        ctx.print_json(&json!({ "year": year, "units": units }));
         return Ok(Done::Well);
     }
     let heads =
@@ -409,8 +374,19 @@ fn list_units(ctx: &Context) -> Result<Done, ClientError> {
     Ok(Done::Well)
 }
 
+/// How many indicators of a year's plan each unit answers for; retired ones and those of a replaced import do not count.
+fn indicators_by_unit(state: &State, year: Option<i16>) -> BTreeMap<UnitId, usize> {
+    let plan = year.and_then(|year| state.plan(year));
+    let indicators = plan.into_iter().flat_map(|plan| &plan.indicators).filter_map(|id| state.indicator(*id));
+    let mut counts = BTreeMap::new();
+    for unit in indicators.filter(|indicator| indicator.retired.is_none()).filter_map(|i| i.unit) {
+        *counts.entry(unit).or_insert(0) += 1;
+    }
+    counts
+}
+
 async fn add_unit(ctx: &Context, name: &str) -> Result<Done, ClientError> {
-    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    let name = find::said("NAME", name)?.split_whitespace().collect::<Vec<_>>().join(" ");
     if name.is_empty() {
         return Err(ClientError::NotUnderstood(Rejected::new("UNKNOWN_UNIT").with("unit", name)));
     }
@@ -427,6 +403,7 @@ async fn add_unit(ctx: &Context, name: &str) -> Result<Done, ClientError> {
 #[cfg(test)]
 mod tests {
     use renaksi_domain::people::{Role, Unit};
+    use renaksi_domain::revision::Change;
 
     use super::*;
 
@@ -474,5 +451,18 @@ mod tests {
         assert_eq!(asked(Some(UnitId(2))).unwrap_err().code, "NO_UNIT_TO_LEAVE");
         let same = moving(&office(&[2]), PersonId(1), UnitId(2), day("2024-07-01"), None);
         assert_eq!(same.unwrap_err().code, "NOTHING_TO_CHANGE");
+    }
+
+    #[test]
+    fn a_unit_answers_for_what_the_plan_has_now() {
+        let mut office = crate::commands::audit::fixture::Office::established();
+        let count = |state: &State, year| indicators_by_unit(state, year).into_values().sum::<usize>();
+        assert_eq!(count(&office.state, Some(2024)), 3);
+        assert_eq!((count(&office.state, Some(2025)), count(&office.state, None)), (0, 0));
+        let id = office.draft("P-1");
+        let retire = Change::Retire { indicator: crate::commands::audit::fixture::UTTP };
+        office.done(Command::Revision(renaksi_domain::revision::RevisionCommand::AddChange(id, retire)));
+        office.done(Command::Revision(renaksi_domain::revision::RevisionCommand::Approve(id)));
+        assert_eq!(count(&office.state, Some(2024)), 2);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::revision::{ask, fresh};
 use crate::context::{Context, Done};
 use crate::error::ClientError;
-use crate::text;
+use crate::{find, text};
 
 pub use import::ImportArgs;
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub async fn run(ctx: &Context, command: PlanCommandLine) -> Result<Done, Client
     match command {
         PlanCommandLine::Import(args) => import::run(ctx, &args).await,
         PlanCommandLine::Establish(args) => {
-            let basis = args.basis.trim().to_owned();
+            let basis = find::said("--basis", &args.basis)?;
             step(ctx, |year| PlanCommand::EstablishPlan(EstablishPlan { year, basis: basis.into() })).await
         }
         PlanCommandLine::Approve => step(ctx, |year| PlanCommand::ApprovePlan(ApprovePlan { year })).await,

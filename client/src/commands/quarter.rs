@@ -19,7 +19,7 @@ use crate::context::{Context, Done};
 use crate::device::Device;
 use crate::error::{ClientError, Rejected};
 use crate::find;
-use crate::render::{self, Align};
+use crate::render::{self, Align, Column};
 use crate::text;
 
 /// `renaksi quarter …`
@@ -131,18 +131,17 @@ fn status(ctx: &Context, only: Option<u32>) -> Result<Done, ClientError> {
         ctx.print_json(&json!({ "year": year, "quarters": all }));
         return Ok(Done::Well);
     }
-    let heads = [
-        ("column.quarter", Align::Left),
-        ("quarter.due", Align::Left),
-        ("column.state", Align::Left),
-        ("quarter.entries", Align::Right),
-        ("quarter.late", Align::Right),
-        ("quarter.unverified", Align::Right),
-        ("quarter.returned", Align::Right),
-        ("quarter.held", Align::Right),
-    ]
-    .map(|(key, align)| (text::say(key), align));
-    let columns: Vec<(&str, Align)> = heads.iter().map(|(head, align)| (head.as_str(), *align)).collect();
+    let column = |key: &str, align| Column::new(text::say(key), align);
+    let columns = [
+        column("column.quarter", Align::Left),
+        column("quarter.due", Align::Left),
+        column("column.state", Align::Left),
+        column("quarter.entries", Align::Right).drop(3),
+        column("quarter.late", Align::Right).drop(2),
+        column("quarter.unverified", Align::Right),
+        column("quarter.returned", Align::Right).drop(1),
+        column("quarter.held", Align::Right),
+    ];
     let rows = quarters.map(|quarter| {
         let (about, tally) = (PlanQuarter { year, quarter }, &tallies[quarter.index()]);
         let counts = [tally.entries, tally.late, tally.unverified, tally.returned, tally.held];
@@ -297,9 +296,9 @@ async fn decide(
     reason: Option<String>,
 ) -> Result<Done, ClientError> {
     let quarter = find::quarter(number)?;
+    let texts = Texts { reason: find::said_maybe("--reason", reason.as_deref())?, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
-    let texts = Texts { reason: reason.unwrap_or_default(), ..Texts::default() };
     let receipts = ask(&mut device, vec![(Command::Quarter(make(about)), texts)]).await?;
     let state = &device.view().confirmed;
     let name = state.quarter_state(about).name();

@@ -2,12 +2,11 @@
 //! so that its csv and json are the same bytes for ever.
 
 mod csv;
+mod file;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -22,8 +21,9 @@ use crate::context::{Context, Done};
 use crate::device::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
 use crate::find;
-use crate::render::{self, Align};
+use crate::render::{self, Align, Column};
 use crate::text::{self, Language};
+use file::write_whole;
 
 /// `renaksi report`
 #[derive(Clone, Debug, Args)]
@@ -74,8 +74,12 @@ impl Format {
 /// Exit 2 for a format that comes with a later release; exit 1 when the file cannot be written.
 pub async fn run(ctx: &Context, args: ReportArgs) -> Result<Done, ClientError> {
     let format = match args.format {
+        Some(format) if ctx.json && args.output.is_none() && format != Format::Json => {
+            let cause = text::with("usage.json_format", &[("format", &format.name())]);
+            return Err(ClientError::NotUnderstood(Rejected::new("USAGE").with("cause", cause)));
+        }
         Some(format) => format,
-        None if ctx.json && args.output.is_none() => Format::Json,
+        None if ctx.json => Format::Json,
         None => Format::Table,
     };
     if matches!(format, Format::Xlsx | Format::Docx | Format::Pdf | Format::Html) {
@@ -88,13 +92,14 @@ pub async fn run(ctx: &Context, args: ReportArgs) -> Result<Done, ClientError> {
     let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
     let state = state_to_report(ctx, &device, about, args.as_of.as_deref())?;
     let rendered = match format {
-        Format::Csv => csv::render(&rows::rows(&state, about), about),
+        Format::Csv => csv::render(&rows::rows(&state, about), about, rehearsal(&state)),
         Format::Json => format!("{}\n", rows::json(&state, about)),
         _ => format!("{}\n", table(ctx.color && args.output.is_none(), &state, about)),
     };
     match &args.output {
-        // `print` ends the last line; what is printed is exactly what a file would hold.
-        None => ctx.print(rendered.strip_suffix('\n').unwrap_or(&rendered)),
+        None if format == Format::Table => ctx.print(rendered.trim_end()),
+        // It ends the last line; what is printed is exactly what a file would hold.
+        None => ctx.print_raw(rendered.strip_suffix('\n').unwrap_or(&rendered)),
         Some(path) => {
             write_whole(path, rendered.as_bytes())?;
             said_written(ctx, path, format, &rendered, state.position);
@@ -138,21 +143,9 @@ fn state_to_report(
     Ok(device.replay(ReplayTo::Position(at), &mut |_, _, _| {})?.state)
 }
 
-/// Writes beside the file and puts it in place at once: nobody ever sees half a report.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
-    let failed = |error: std::io::Error| {
-        ClientError::Failed(Rejected::new("IO_FAILED").with("path", path.display()).with("cause", error))
-    };
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = File::create(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&beside, path));
-    written.map_err(|error| {
-        // What is left of a failed write is of no use; the failure itself is what gets told.
-        let _ = fs::remove_file(&beside);
-        failed(error)
-    })
+/// The name of a training office.
+fn rehearsal(state: &State) -> Option<&str> {
+    state.office.as_ref().filter(|office| office.rehearsal).map(|office| &*office.name)
 }
 
 fn said_written(ctx: &Context, path: &Path, format: Format, rendered: &str, position: u64) {
@@ -181,19 +174,18 @@ fn table(color: bool, state: &State, about: PlanQuarter) -> String {
             ("year", &about.year),
         ],
     );
-    let heads = [
-        ("column.code", Align::Left),
-        ("column.indicator", Align::Left),
-        ("column.unit", Align::Left),
-        ("column.target", Align::Right),
-        ("column.realised", Align::Right),
-        ("column.achievement", Align::Right),
-        ("column.to_date", Align::Right),
-        ("column.rating", Align::Left),
-        ("report.note", Align::Left),
-    ]
-    .map(|(key, align)| (text::say(key), align));
-    let columns: Vec<(&str, Align)> = heads.iter().map(|(head, align)| (head.as_str(), *align)).collect();
+    let column = |key: &str, align| Column::new(text::say(key), align);
+    let columns = [
+        column("column.code", Align::Left),
+        column("column.indicator", Align::Left).comfortable(22),
+        column("column.unit", Align::Left).drop(3),
+        column("column.target", Align::Right),
+        column("column.realised", Align::Right),
+        column("column.achievement", Align::Right),
+        column("column.to_date", Align::Right).drop(2),
+        column("column.rating", Align::Left).drop(1),
+        column("report.note", Align::Left).comfortable(16),
+    ];
     let figure = |figure: &Option<String>| figure.as_deref().map_or_else(|| "–".to_owned(), render::number);
     let lines = rows::rows(state, about).into_iter().map(|row| {
         vec![
@@ -208,10 +200,10 @@ fn table(color: bool, state: &State, about: PlanQuarter) -> String {
             row.note(text::language(), about),
         ]
     });
-    let rehearsal = state.office.as_ref().filter(|office| office.rehearsal);
-    let rehearsal = rehearsal.map_or_else(String::new, |office| {
-        format!("{}\n", text::with("common.rehearsal", &[("office", &office.name)]))
+    let rehearsal = rehearsal(state).map_or_else(String::new, |office| {
+        format!("{}\n", render::fitted(&text::with("common.rehearsal", &[("office", &office)])))
     });
+    let title = render::fitted(&title);
     format!("{rehearsal}{title}\n\n{}", render::table(color, &columns, lines))
 }
 

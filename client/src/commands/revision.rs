@@ -9,7 +9,8 @@ mod tests;
 pub(crate) use change::in_words as change_in_words;
 
 use clap::{Args, Subcommand};
-use renaksi_domain::command::Command;
+use renaksi_domain::Rejection;
+use renaksi_domain::command::{Command, Envelope, Outcome, Record, apply, decide};
 use renaksi_domain::ids::RevisionId;
 use renaksi_domain::revision::{DraftRevision, LegalBasis, Revision, RevisionCommand};
 use renaksi_proto::log::Texts;
@@ -154,13 +155,17 @@ pub async fn run(ctx: &Context, command: RevisionCommandLine) -> Result<Done, Cl
 
 async fn draft(ctx: &Context, args: DraftArgs) -> Result<Done, ClientError> {
     let (effective, date) = (find::quarter(args.effective)?, find::date(&args.basis_date)?);
+    let number = find::said("--number", &args.number)?;
+    let reason = find::said("--reason", &args.reason)?;
+    let title = find::said("--basis", &args.basis)?;
+    let basis_number = find::said("--basis-number", &args.basis_number)?;
     let mut device = fresh(ctx).await?;
     let year = ctx.year(&device.view().confirmed, device.now())?;
     let command = Command::Revision(RevisionCommand::Draft(DraftRevision {
         year,
-        number: args.number.trim().into(),
-        reason: args.reason.trim().into(),
-        basis: LegalBasis { title: args.basis.trim().into(), number: args.basis_number.trim().into(), date },
+        number: number.into(),
+        reason: reason.into(),
+        basis: LegalBasis { title: title.into(), number: basis_number.into(), date },
         effective,
     }));
     let receipts = ask(&mut device, vec![(command, Texts::default())]).await?;
@@ -213,9 +218,9 @@ async fn step(
     make: fn(RevisionId) -> RevisionCommand,
     reason: Option<String>,
 ) -> Result<Done, ClientError> {
+    let texts = Texts { reason: find::said_maybe("--reason", reason.as_deref())?, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let id = find::revision(&device.view().confirmed, revision)?;
-    let texts = Texts { reason: reason.unwrap_or_default(), ..Texts::default() };
     ask(&mut device, vec![(Command::Revision(make(id)), texts)]).await?;
     say_state(ctx, &device, id);
     Ok(Done::Well)
@@ -249,27 +254,20 @@ pub(crate) async fn fresh(ctx: &Context) -> Result<Device, ClientError> {
     Ok(device)
 }
 
-/// Sends commands to the server and makes sure that the view has what came of them.
+/// Sends commands to the server and makes sure that the view has what came of them. Several go all or none as far as this
+/// device can tell: where its copy of the log already refuses one, none is sent.
 ///
 /// # Errors
-/// The first refusal, exit 4 or 6; with how many commands before it were recorded, when there were several.
+/// The first refusal, exit 4 or 6; with how many commands were recorded all the same, when there were several.
 pub(crate) async fn ask(
     device: &mut Device,
     commands: Vec<(Command, Texts)>,
 ) -> Result<Vec<Receipt>, ClientError> {
     let count = commands.len();
-    let receipts = device.submit(commands, &mut |_| {}).await?;
-    let last = receipts.iter().map(|receipt| receipt.position).max().unwrap_or(0);
-    if device.view().confirmed.position < last {
-        device.sync(&mut |_| {}).await?;
-    }
+    let receipts = submit_all(device, commands).await?;
     let recorded =
         receipts.iter().filter(|receipt| matches!(receipt.outcome, ReceiptOutcome::Recorded)).count();
-    let refused = receipts.iter().find_map(|receipt| match &receipt.outcome {
-        ReceiptOutcome::Recorded => None,
-        ReceiptOutcome::Held(cause) | ReceiptOutcome::Refused(cause) => Some(cause),
-    });
-    match refused {
+    match receipts.iter().find_map(refusal) {
         None => Ok(receipts),
         Some(cause) if count == 1 => Err(ClientError::refused(cause)),
         Some(cause) => {
@@ -277,4 +275,55 @@ pub(crate) async fn ask(
             Err(ClientError::NotAdmitted(cause))
         }
     }
+}
+
+/// The same, each receipt to be judged by the caller.
+///
+/// # Errors
+/// What this device already refuses of several; and when the server is not reached.
+pub(crate) async fn submit_all(
+    device: &mut Device,
+    commands: Vec<(Command, Texts)>,
+) -> Result<Vec<Receipt>, ClientError> {
+    if commands.len() > 1 {
+        foresee(device, &commands)?;
+    }
+    let receipts = device.submit(commands, &mut |_| {}).await?;
+    let last = receipts.iter().map(|receipt| receipt.position).max().unwrap_or(0);
+    if device.view().confirmed.position < last {
+        device.sync(&mut |_| {}).await?;
+    }
+    Ok(receipts)
+}
+
+/// Why a command was not recorded.
+pub(crate) fn refusal(receipt: &Receipt) -> Option<&Rejection> {
+    match &receipt.outcome {
+        ReceiptOutcome::Recorded => None,
+        ReceiptOutcome::Held(cause) | ReceiptOutcome::Refused(cause) => Some(cause),
+    }
+}
+
+/// Plays the commands on a copy of the state, each after the one before it.
+fn foresee(device: &Device, commands: &[(Command, Texts)]) -> Result<(), ClientError> {
+    let (identity, now) = (device.identity(), device.now());
+    let mut state = device.view().confirmed.clone();
+    let last = state.people.incarnation(identity.origin).map_or(0, |known| known.last_sequence);
+    for (sequence, (command, texts)) in (last.saturating_add(1)..).zip(commands) {
+        let envelope = Envelope {
+            origin: identity.origin,
+            sequence,
+            author: identity.person,
+            made_at: now,
+            has_reason: !texts.reason.is_empty(),
+            command: command.clone(),
+        };
+        let outcome = decide(&state, &envelope, now);
+        if let Outcome::Refused(cause) = &outcome {
+            return Err(ClientError::refused(cause));
+        }
+        let position = state.position + 1;
+        apply(&mut state, &Record { position, time: now, carrier: None, envelope, outcome });
+    }
+    Ok(())
 }

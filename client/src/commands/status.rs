@@ -6,12 +6,12 @@ use renaksi_domain::people::Role;
 use renaksi_domain::plan::PlanState;
 use renaksi_domain::quarter::QuarterState;
 use renaksi_domain::revision::RevisionState;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{enroll, entry, history};
+use super::{enroll, entry, history, sync};
 use crate::context::{Context, Done};
-use crate::device::Device;
-use crate::error::ClientError;
+use crate::device::{Device, HandedIn, ReceiptOutcome};
+use crate::error::{ClientError, Rejected};
 use crate::render::{self, Paint};
 use crate::text;
 
@@ -24,7 +24,8 @@ pub struct StatusArgs {}
 
 /// How much waits where.
 struct Counts {
-    pending: u64,
+    /// Not known without a copy of the office's log: what was sent looks like what was not.
+    pending: Option<u64>,
     /// The owner's held work.
     held: u64,
     returned: u64,
@@ -42,7 +43,7 @@ type Need = (&'static str, u64);
 /// # Errors
 /// When the device or its replica cannot be read.
 pub fn run(ctx: &Context, _args: &StatusArgs) -> Result<Done, ClientError> {
-    let device = ctx.device()?;
+    let device = ctx.device_untold()?;
     let counts = counts(&device)?;
     let needs = needs(&device, &counts);
     match ctx.json {
@@ -63,9 +64,11 @@ fn counts(device: &Device) -> Result<Counts, ClientError> {
     let waiting = || state.held.values().filter(|held| held.is_waiting());
     let returned = state.entries.iter().filter(|e| e.author == person && e.state == EntryState::Returned);
     let judges = holds(device, Role::HeadOfUnit) || holds(device, Role::HeadOfOffice);
+    let held_here = view.handed_in.iter().filter(|handed| matches!(handed.outcome, ReceiptOutcome::Held(_)));
+    let held_there = waiting().filter(|held| held.author == person);
     Ok(Counts {
-        pending: view.pending.len() as u64,
-        held: waiting().filter(|held| held.author == person).count() as u64,
+        pending: (!device.is_replica_missing()).then_some(view.pending.len() as u64),
+        held: (held_there.count() + held_here.count()) as u64,
         returned: returned.count() as u64,
         refused: history::refused(device)?.len() as u64,
         held_to_decide: if holds(device, Role::Administrator) { waiting().count() as u64 } else { 0 },
@@ -75,8 +78,11 @@ fn counts(device: &Device) -> Result<Counts, ClientError> {
 
 fn needs(device: &Device, counts: &Counts) -> Vec<Need> {
     let state = &device.view().confirmed;
+    // A device in such trouble cannot: what to do is said with it.
+    let sends =
+        !device.troubles().iter().any(|t| matches!(t.code.as_str(), "DEVICE_REVOKED" | "DEVICE_FORKED"));
     let mut needs = vec![
-        ("send", counts.pending),
+        ("send", counts.pending.filter(|_| sends).unwrap_or(0)),
         ("held", counts.held),
         ("returned", counts.returned),
         ("decide_held", counts.held_to_decide),
@@ -121,6 +127,8 @@ fn print_json(ctx: &Context, device: &Device, counts: &Counts, needs: &[Need]) {
         "epoch": identity.epoch,
         "position": device.view().confirmed.position,
         "pending": counts.pending,
+        "handed_in": device.view().handed_in.iter().map(handed_in_json).collect::<Vec<_>>(),
+        "troubles": device.troubles().iter().map(sync::trouble_json).collect::<Vec<_>>(),
         "held": counts.held,
         "returned": counts.returned,
         "refused": counts.refused,
@@ -131,6 +139,21 @@ fn print_json(ctx: &Context, device: &Device, counts: &Counts, needs: &[Need]) {
         "needs": needs.iter().map(|need| json!({ "code": need.0, "count": need.1, "message": say(need) }))
             .collect::<Vec<_>>(),
     }));
+}
+
+/// What a revoked device handed in, and what it was told.
+fn handed_in_json(handed: &HandedIn) -> Value {
+    let (state, cause) = match &handed.outcome {
+        ReceiptOutcome::Recorded => ("recorded", None),
+        ReceiptOutcome::Held(cause) => ("held", Some(Rejected::from(cause))),
+        ReceiptOutcome::Refused(cause) => ("refused", Some(Rejected::from(cause))),
+    };
+    json!({
+        "entry_id": handed.entry_id.to_string(),
+        "state": state,
+        "code": cause.as_ref().map(|cause| &cause.code),
+        "message": cause.as_ref().map(text::message),
+    })
 }
 
 fn tell(ctx: &Context, device: &Device, counts: &Counts, needs: &[Need]) {
@@ -145,12 +168,22 @@ fn tell(ctx: &Context, device: &Device, counts: &Counts, needs: &[Need]) {
         (text::say("label.records"), device.view().confirmed.position.to_string()),
         (text::say("label.last_sync"), last_sync),
         (text::say("label.skew"), skew),
-        (text::say("label.pending"), counts.pending.to_string()),
+        (
+            text::say("label.pending"),
+            counts.pending.map_or_else(|| "–".to_owned(), |count| count.to_string()),
+        ),
         (text::say("label.held"), counts.held.to_string()),
         (text::say("label.returned"), counts.returned.to_string()),
         (text::say("label.refused"), counts.refused.to_string()),
     ]));
+    let troubles = device.troubles();
+    for cause in &troubles {
+        let (message, hint) = text::error(cause);
+        let message = render::paint(ctx.color, Paint::Yellow, &message);
+        ctx.print(&format!("\n{message}\n  {}: {hint}", text::say("common.hint")));
+    }
     match needs {
+        [] if !troubles.is_empty() => {}
         [] => {
             ctx.print(&format!("\n{}", render::paint(ctx.color, Paint::Green, &text::say("status.nothing"))))
         }

@@ -19,7 +19,7 @@ pub struct SyncArgs {}
 /// # Errors
 /// Exit 5 when the server is not reached; what waits stays on the device.
 pub async fn run(ctx: &Context, _args: SyncArgs) -> Result<Done, ClientError> {
-    let mut device = ctx.device()?;
+    let mut device = ctx.device_untold()?;
     let bar = Bar::new(ctx);
     let synced = device.sync(&mut |progress| bar.show(progress)).await;
     bar.end();
@@ -28,7 +28,12 @@ pub async fn run(ctx: &Context, _args: SyncArgs) -> Result<Done, ClientError> {
         true => ctx.print_json(&report_json(&report)),
         false => tell(ctx, &report),
     }
-    match report.held.is_empty() && report.refused.is_empty() {
+    let well = report.held.is_empty()
+        && report.refused.is_empty()
+        && report.returned.is_empty()
+        && report.newly_held.is_empty()
+        && report.troubles.is_empty();
+    match well {
         true => Ok(Done::Well),
         false => Ok(Done::NeedsAPerson),
     }
@@ -74,12 +79,23 @@ fn report_json(report: &SyncReport) -> Value {
         "held": judged(&report.held),
         "refused": judged(&report.refused),
         "duplicate": report.duplicate,
+        "returned": report.returned.iter().map(|id| json!({ "entry_id": id.to_string() })).collect::<Vec<_>>(),
+        "newly_held": judged(&report.newly_held),
+        "troubles": report.troubles.iter().map(trouble_json).collect::<Vec<_>>(),
         "pulled": report.pulled,
         "position": report.position,
         "bytes_sent": report.bytes_sent,
         "bytes_received": report.bytes_received,
         "elapsed_ms": report.elapsed_ms,
     })
+}
+
+/// What is wrong with a device as a whole.
+pub(super) fn trouble_json(cause: &Rejected) -> Value {
+    let (message, hint) = text::error(cause);
+    let details: serde_json::Map<String, Value> =
+        cause.details.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    json!({ "code": cause.code, "message": message, "hint": hint, "details": details })
 }
 
 fn judged_json(judged: &Judged) -> Value {
@@ -105,6 +121,14 @@ fn tell(ctx: &Context, report: &SyncReport) {
     ctx.print(&text::with("sync.fetched", &[("pulled", &report.pulled), ("position", &report.position)]));
     tell_judged(ctx, &text::say("sync.held"), &report.held);
     tell_judged(ctx, &text::say("sync.refused"), &report.refused);
+    tell_judged(ctx, &text::say("sync.newly_held"), &report.newly_held);
+    if !report.returned.is_empty() {
+        let heading = text::count("sync.returned", report.returned.len() as u64, &[]);
+        ctx.print(&format!("\n{}", render::paint(ctx.color, Paint::Yellow, &heading)));
+        let ids = report.returned.iter().map(|id| id.simple().to_string()[..8].to_owned());
+        ctx.print(&format!("  {}", ids.collect::<Vec<_>>().join(" ")));
+    }
+    report.troubles.iter().for_each(|cause| ctx.tell_trouble(cause));
 }
 
 /// Each cause once with what to do, and the entries under it.

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use hyper_util::rt::TokioIo;
@@ -23,6 +23,7 @@ use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::codegen::{Service, http::Uri};
@@ -36,8 +37,10 @@ use crate::error::{ClientError, Rejected};
 
 /// From the first packet to a connection that takes calls.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// A call over which not one byte moved for this long is cut.
+/// A call on which nothing moved for this long is given up.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// So much within [`IDLE_CHECK`] is movement; less is HTTP/2 keeping the connection alive (17 bytes a ping).
+const MOVEMENT_BYTES_MIN: u64 = 128;
 /// However slow: a single answer or page that takes longer is cut.
 const CALL_MAX: Duration = Duration::from_secs(15 * 60);
 const IDLE_CHECK: Duration = Duration::from_secs(2);
@@ -183,8 +186,10 @@ pub(super) struct Credentials {
 /// Why a call did not succeed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The connection broke or fell silent; an idempotent call may be repeated on a new one.
+    /// The connection broke; an idempotent call may be repeated on a new one.
     Cut(String),
+    /// The connection stands and no answer comes over it.
+    Silent(String),
     /// The server takes less at once.
     TooMuch(ClientError),
     /// The device has to prove itself again.
@@ -302,7 +307,7 @@ impl Session {
         }
     }
 
-    /// Waits for an answer as long as bytes move.
+    /// Waits for an answer as long as something moves.
     pub(super) async fn guard<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
         let mut call = std::pin::pin!(call);
         let started = Instant::now();
@@ -312,17 +317,19 @@ impl Session {
                 return answer.map_err(|status| classify(&status));
             }
             let now = self.moved();
-            if now != moved.1 {
-                moved = (Instant::now(), now);
+            if now - moved.1 >= MOVEMENT_BYTES_MIN {
+                moved.0 = Instant::now();
             }
+            moved.1 = now;
             if moved.0.elapsed() >= IDLE_MAX || started.elapsed() >= CALL_MAX {
-                return Err(Failure::Cut("the server fell silent".to_owned()));
+                return Err(Failure::Silent(format!("no answer within {} s", started.elapsed().as_secs())));
             }
         }
     }
 
+    /// What HTTP/2 moved. TLS has traffic of its own, which says nothing of the call.
     fn moved(&self) -> u64 {
-        self.wire.sent() + self.wire.received()
+        self.traffic.sent() + self.traffic.received()
     }
 }
 
@@ -471,6 +478,57 @@ mod tests {
         for text in ["", "host", ":7443", "host:", "host:0", "::1:7443", "ho st:1", "host:99999"] {
             assert_eq!(Address::parse(text), None, "{text}");
         }
+    }
+
+    /// A session whose server never answers; the time of these tests runs by itself.
+    fn silent() -> Session {
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let endpoint = Endpoint::from_static("http://127.0.0.1:1");
+        Session {
+            address: Address::parse("127.0.0.1:1").unwrap(),
+            tls: Arc::new(tls),
+            authority: [0; 32],
+            credentials: None,
+            traffic: Arc::default(),
+            wire: Arc::default(),
+            connect_bytes: 0,
+            channel: endpoint.connect_with_connector_lazy(Once(Mutex::new(None))),
+            token: None,
+        }
+    }
+
+    async fn silence_after(session: &Session) -> Duration {
+        let started = Instant::now();
+        let answer = session.guard(std::future::pending::<Result<(), Status>>()).await;
+        assert!(matches!(answer, Err(Failure::Silent(_))));
+        started.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keep_alive_is_no_answer_and_a_slow_upload_is_movement() {
+        let session = silent();
+        assert_eq!(silence_after(&session).await, Duration::from_secs(60));
+        let moving = |bytes: u64, seconds: u64| {
+            let traffic = session.traffic.clone();
+            tokio::spawn(async move {
+                for _ in 0..seconds {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    traffic.sent.fetch_add(bytes, Ordering::Relaxed);
+                    traffic.received.fetch_add(17, Ordering::Relaxed);
+                }
+            })
+        };
+        let pings = moving(17, 1_000);
+        assert_eq!(silence_after(&session).await, Duration::from_secs(60));
+        pings.abort();
+        let upload = moving(5_000, 400);
+        let given_up = silence_after(&session).await;
+        assert!((458..=464).contains(&given_up.as_secs()), "{given_up:?}");
+        upload.abort();
     }
 
     #[test]

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::Device;
 use super::connect::{Address, Failure, Session, handshake_in_time, speaking_h2, unreachable};
-use super::home::{Home, Identity};
+use super::home::{Home, Identity, digest_from};
 use super::outbox::Outbox;
 use super::replica::Replica;
 use crate::error::{ClientError, Rejected};
@@ -44,28 +44,17 @@ impl Invite {
         Ok(Invite {
             server: Address::parse(server).ok_or_else(|| bad("the server is not HOST:PORT"))?,
             code: code.to_owned(),
-            fingerprint: fingerprint_from(fingerprint).ok_or_else(|| {
+            fingerprint: digest_from(fingerprint).ok_or_else(|| {
                 bad("the fingerprint is not 64 hexadecimal digits; is the end of the invite missing?")
             })?,
         })
     }
 }
 
-fn fingerprint_from(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
 /// Makes `home` a device: key, answer to the invite, first pull.
 ///
 /// `server_override` is another way to the server that the invite names; it must show the same authority. When the answer
-/// is lost, the same call may be made again.
+/// is lost, the same call may be made again. When the server declines, nothing is left behind.
 ///
 /// # Errors
 /// NotUnderstood `BAD_INVITE`, `BAD_ADDRESS`; NotAdmitted `ALREADY_ENROLLED`, or the server's code (`INVITE_EXPIRED`, …);
@@ -90,14 +79,27 @@ pub async fn enroll(
     let authority = pinned_authority(&server, invite.fingerprint).await?;
     files.create()?;
     files.write_authority(&authority)?;
-    let (key, incarnation) = files.enrolling_key()?;
+    let interrupted = files.interrupted_enrolment()?;
+    let fresh = interrupted.is_none();
+    let (key, incarnation) = match interrupted {
+        Some(interrupted) => interrupted,
+        None => files.fresh_enrolment()?,
+    };
     let request = EnrollRequest {
         code: invite.code.clone(),
         device_key: key.verifying_key().to_bytes().to_vec(),
         incarnation: incarnation.as_bytes().to_vec(),
-        proof: chain::sign_enroll(&key, &invite.code, incarnation),
+        proof: chain::sign_enroll(&key, &invite.fingerprint, &invite.code, incarnation),
     };
-    let identity = identity(answer(&server, &authority, request).await?, incarnation, server)?;
+    let answered = match answer(&server, &authority, request).await {
+        // A key that no invite was ever answered with is of no use to anybody. One whose answer was lost may be enrolled.
+        Err(declined @ ClientError::NotAdmitted(_)) if fresh => {
+            files.forget_enrolment()?;
+            return Err(declined);
+        }
+        answered => answered?,
+    };
+    let identity = identity(answered, incarnation, server, invite.fingerprint)?;
     // If we crash before the last write: the same invite can be answered again with the same key.
     let outbox = Outbox::create(&files, &identity)?;
     if outbox.last() > 0 {
@@ -128,11 +130,16 @@ async fn answer(
     match session.guard(client.enroll(session.request(request)?)).await {
         Ok(answer) => Ok(answer.into_inner()),
         Err(Failure::Final(error) | Failure::TooMuch(error) | Failure::TokenRefused(error)) => Err(error),
-        Err(Failure::Cut(cause)) => Err(unreachable(server, cause)),
+        Err(Failure::Cut(cause) | Failure::Silent(cause)) => Err(unreachable(server, cause)),
     }
 }
 
-fn identity(answer: EnrollResponse, incarnation: Uuid, server: Address) -> Result<Identity, ClientError> {
+fn identity(
+    answer: EnrollResponse,
+    incarnation: Uuid,
+    server: Address,
+    authority_sha256: [u8; 32],
+) -> Result<Identity, ClientError> {
     let bad =
         || ClientError::Failed(Rejected::new("BAD_ANSWER").with("cause", "the enrolment names no office"));
     Ok(Identity {
@@ -146,6 +153,7 @@ fn identity(answer: EnrollResponse, incarnation: Uuid, server: Address) -> Resul
         incarnation,
         server: server.to_string(),
         epoch: answer.epoch,
+        authority_sha256: Some(authority_sha256),
     })
 }
 

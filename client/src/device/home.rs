@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Contact;
+use super::standing::Standing;
 use crate::error::{ClientError, Rejected};
 
 /// Who this device is, as its enrolment said.
@@ -37,6 +38,8 @@ pub struct Identity {
     pub server: String,
     /// The epoch at enrolment; the replica knows the present one.
     pub epoch: u32,
+    /// SHA-256 of the authority's certificate; a folder of an earlier release does not say it.
+    pub authority_sha256: Option<[u8; 32]>,
 }
 
 /// The files of a device's folder.
@@ -58,7 +61,7 @@ impl Home {
         self.dir.join("identity.json")
     }
 
-    fn key(&self) -> PathBuf {
+    pub(super) fn key(&self) -> PathBuf {
         self.dir.join("key")
     }
 
@@ -80,6 +83,10 @@ impl Home {
 
     fn contact(&self) -> PathBuf {
         self.dir.join("contact.json")
+    }
+
+    fn standing(&self) -> PathBuf {
+        self.dir.join("standing.json")
     }
 
     /// What an enrolment needs again when its answer was lost; removed when it is done.
@@ -138,15 +145,19 @@ impl Home {
             .ok_or_else(|| ClientError::Integrity(Rejected::new("KEY_DAMAGED").with("file", path.display())))
     }
 
-    /// The key and incarnation of an enrolment whose answer was lost, or fresh ones. Both are durable before the invite
-    /// is answered, so that the same device can answer it again.
-    pub(super) fn enrolling_key(&self) -> Result<(SigningKey, Uuid), ClientError> {
+    /// The key and incarnation of an enrolment whose answer was lost. The same device can answer its invite again.
+    pub(super) fn interrupted_enrolment(&self) -> Result<Option<(SigningKey, Uuid)>, ClientError> {
         if let (Some(bytes), true) = (read_optional(&self.enrolling())?, self.key().exists()) {
             let value: Option<Value> = serde_json::from_slice(&bytes).ok();
             if let Some(incarnation) = value.as_ref().and_then(|value| uuid_in(value, "incarnation")) {
-                return Ok((self.read_key()?, incarnation));
+                return Ok(Some((self.read_key()?, incarnation)));
             }
         }
+        Ok(None)
+    }
+
+    /// A fresh key and incarnation. Both are durable before the invite is answered.
+    pub(super) fn fresh_enrolment(&self) -> Result<(SigningKey, Uuid), ClientError> {
         let key = SigningKey::from_bytes(&random()?);
         let incarnation = uuid::Builder::from_random_bytes(random()?).into_uuid();
         write_durable(&self.key(), &key.to_bytes(), 0o600)?;
@@ -154,12 +165,41 @@ impl Home {
         Ok((key, incarnation))
     }
 
-    pub(super) fn read_authority(&self) -> Result<CertificateDer<'static>, ClientError> {
+    /// Takes back what an enrolment that the server declined for good had written; the folder too, when it is empty.
+    pub(super) fn forget_enrolment(&self) -> Result<(), ClientError> {
+        assert!(!self.is_enrolled(), "BUG: {} is a device", self.dir.display());
+        for path in [self.enrolling(), self.key(), self.authority()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(storage("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        // Whatever else lies in it is not ours.
+        let _ = fs::remove_dir(&self.dir);
+        Ok(())
+    }
+
+    /// The certificate that this device trusts, if it is the one that its invite named.
+    pub(super) fn read_authority(
+        &self,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<CertificateDer<'static>, ClientError> {
         let path = self.authority();
-        let damaged =
-            || ClientError::Integrity(Rejected::new("AUTHORITY_DAMAGED").with("file", path.display()));
+        let damaged = || {
+            let cause = Rejected::new("AUTHORITY_DAMAGED").with("file", path.display());
+            ClientError::Integrity(match sha256 {
+                Some(sha256) => cause.with("fingerprint", hex(&sha256)),
+                None => cause,
+            })
+        };
         let pem = read_optional(&path)?.ok_or_else(damaged)?;
-        CertificateDer::from_pem_slice(&pem).map_err(|_| damaged())
+        let authority = CertificateDer::from_pem_slice(&pem).map_err(|_| damaged())?;
+        match sha256 {
+            Some(sha256) if Sha256::digest(&authority).as_slice() != sha256 => Err(damaged()),
+            _ => Ok(authority),
+        }
     }
 
     pub(super) fn write_authority(&self, der: &CertificateDer<'_>) -> Result<(), ClientError> {
@@ -216,6 +256,17 @@ impl Home {
         }
     }
 
+    /// What the server last said of this device; a file that cannot be read says nothing, and the next sync learns it anew.
+    pub(super) fn read_standing(&self) -> Standing {
+        let value: Option<Value> =
+            fs::read(self.standing()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        value.as_ref().and_then(Standing::from_json).unwrap_or_default()
+    }
+
+    pub(super) fn write_standing(&self, standing: &Standing) -> Result<(), ClientError> {
+        write_durable(&self.standing(), &pretty(&standing.to_json()), 0o600)
+    }
+
     /// Takes a log's folder out of the way, whole. It is never deleted by us.
     pub(super) fn set_aside(&self, folder: &Path) -> Result<PathBuf, ClientError> {
         let name =
@@ -265,6 +316,7 @@ fn identity_to(identity: &Identity) -> Value {
         "server": identity.server,
         "epoch": identity.epoch,
         "authority": "authority.pem",
+        "authority_sha256": identity.authority_sha256.map(|digest| hex(&digest)),
     })
 }
 
@@ -282,6 +334,10 @@ fn identity_from(value: &Value) -> Option<Identity> {
         incarnation: uuid_in(value, "incarnation")?,
         server: text("server")?,
         epoch: number("epoch")?,
+        authority_sha256: match value.get("authority_sha256") {
+            None | Some(Value::Null) => None,
+            Some(digest) => Some(digest_from(digest.as_str()?)?),
+        },
     })
 }
 
@@ -351,4 +407,16 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], ClientError> {
 /// Lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads 64 hexadecimal digits.
+pub(super) fn digest_from(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }

@@ -11,6 +11,7 @@ mod enroll;
 mod home;
 mod outbox;
 mod replica;
+mod standing;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use ed25519_dalek::SigningKey;
 use prost::Message;
 use renaksi_domain::ids::{CommandKey, PersonId, entry_id};
 use renaksi_domain::time::Timestamp;
-use renaksi_domain::{Command, Envelope, Outcome, Record, Rejection, State, apply, decide};
+use renaksi_domain::{Code, Command, Envelope, Outcome, Record, Rejection, State, apply, decide};
 use renaksi_proto::chain::open_aside;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::convert::{Leaf, command_leaf, decode_command};
@@ -34,6 +35,7 @@ use crate::error::{ClientError, Rejected};
 use home::{Directory, Home, random};
 use outbox::{Outbox, check_size};
 use replica::Replica;
+use standing::Standing;
 
 pub use enroll::enroll;
 pub use home::Identity;
@@ -51,6 +53,19 @@ pub struct View {
     pub state: State,
     /// Commands that the replica does not have yet, in the device's order.
     pub pending: Vec<Pending>,
+    /// Commands that a revoked device handed in. The server answered them; the replica will never have them.
+    pub handed_in: Vec<HandedIn>,
+}
+
+/// A command that a revoked device handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedIn {
+    pub key: CommandKey,
+    /// As [`Queued::entry_id`].
+    pub entry_id: Uuid,
+    pub envelope: Envelope,
+    pub texts: Texts,
+    pub outcome: ReceiptOutcome,
 }
 
 /// A command that waits.
@@ -98,6 +113,12 @@ pub struct SyncReport {
     pub duplicate: u64,
     pub held: Vec<Judged>,
     pub refused: Vec<Judged>,
+    /// Entries of this person that were returned since the last sync.
+    pub returned: Vec<Uuid>,
+    /// Work of this person that is held since the last sync, and that this push did not bring.
+    pub newly_held: Vec<Judged>,
+    /// As [`Device::troubles`], after the sync.
+    pub troubles: Vec<Rejected>,
     /// Records that the replica got.
     pub pulled: u64,
     /// The replica's head.
@@ -155,6 +176,7 @@ pub struct Device {
     replica_damage: Option<Rejected>,
     directory: Directory,
     contact: Contact,
+    standing: Standing,
     view: View,
 }
 
@@ -162,8 +184,9 @@ impl Device {
     /// Opens the device in `home`. `played_clock` is looked at only in a rehearsal office.
     ///
     /// # Errors
-    /// NotUnderstood `NOT_ENROLLED`, `CLOCK_UNREADABLE`; Failed `DEVICE_BUSY` after ten seconds; Integrity `FEED_DAMAGED`,
-    /// `KEY_DAMAGED`, `IDENTITY_DAMAGED`. A damaged replica is no error: it is set aside and pulled again.
+    /// NotUnderstood `NOT_ENROLLED`, `CLOCK_UNREADABLE`; Failed `DEVICE_BUSY` after ten seconds; Integrity `KEY_DAMAGED`,
+    /// `IDENTITY_DAMAGED`. A damaged replica is no error: it is set aside and pulled again. Nor is a damaged feed: it is
+    /// read up to the damage, and takes no more commands.
     pub fn open(home: &Path, played_clock: Option<&str>) -> Result<Device, ClientError> {
         Device::open_waiting(home, played_clock, outbox::BUSY_WAIT)
     }
@@ -184,6 +207,7 @@ impl Device {
         let mut device = Device {
             directory: home.read_directory()?,
             contact: home.read_contact(),
+            standing: home.read_standing(),
             view: View { confirmed, ..View::default() },
             home,
             identity,
@@ -193,7 +217,14 @@ impl Device {
             replica,
             replica_damage,
         };
-        device.refresh()?;
+        device.check_key()?;
+        match device.refresh() {
+            Err(ClientError::Integrity(cause)) if device.outbox.damage().is_none() => {
+                device.outbox.read_up_to_damage(&device.home, &device.identity, cause)?;
+                device.refresh()?;
+            }
+            refreshed => refreshed?,
+        }
         Ok(device)
     }
 
@@ -237,6 +268,56 @@ impl Device {
         self.replica_damage.as_ref()
     }
 
+    /// What is wrong with the device as a whole, as far as it knows: `DEVICE_REVOKED`, `DEVICE_FORKED`, `FEED_DAMAGED`,
+    /// `FEED_BEHIND`, `REPLICA_MISSING`, `LOG_NEWER`, `RECORD_UNREADABLE`. Each needs a person.
+    pub fn troubles(&self) -> Vec<Rejected> {
+        let mut troubles = Vec::new();
+        if self.is_revoked() {
+            troubles.push(self.revoked());
+        }
+        if let Some(sequence) = self.standing.forked_from {
+            let cause = Rejected::new("DEVICE_FORKED").with("sequence", sequence);
+            troubles.push(cause.with("unsent", self.view.pending.len()));
+        }
+        match self.check_feed() {
+            Err(error) if self.standing.forked_from.is_none() => troubles.push(error.cause().clone()),
+            _ => troubles.extend(self.outbox.damage().cloned()),
+        }
+        if self.is_replica_missing() {
+            troubles.push(Rejected::new("REPLICA_MISSING"));
+        }
+        if let Some(stopped) = &self.replica.stopped {
+            let code = if stopped.newer { "LOG_NEWER" } else { "RECORD_UNREADABLE" };
+            troubles.push(Rejected::new(code).with("position", stopped.position));
+        }
+        troubles
+    }
+
+    /// True when there is no copy of the office's log: it was lost, set aside, or never came.
+    pub fn is_replica_missing(&self) -> bool {
+        self.replica.head().size == 0
+    }
+
+    /// True when the device knows that its rights were taken away.
+    pub fn is_revoked(&self) -> bool {
+        let device = self.view.confirmed.people.device(self.identity.device);
+        self.standing.revoked.is_some() || device.is_some_and(|device| device.revoked.is_some())
+    }
+
+    fn revoked(&self) -> Rejected {
+        let cause = Rejected::new("DEVICE_REVOKED").permission().with("handed_in", self.view.handed_in.len());
+        cause.with("unsent", self.view.pending.len())
+    }
+
+    /// What the server makes of everything that comes from this device.
+    fn held_as_a_whole(&self) -> Option<Rejection> {
+        match self.standing.forked_from {
+            _ if self.is_revoked() => Some(Rejection::new(Code::DeviceRevoked)),
+            Some(_) => Some(Rejection::new(Code::DeviceForked)),
+            None => None,
+        }
+    }
+
     /// Where this opening set aside an unfinished end of the feed: a command of which nothing had been said, unless the
     /// disk changed it since.
     pub fn feed_cut(&self) -> Option<&Path> {
@@ -246,8 +327,8 @@ impl Device {
     /// Queues a command that works offline. Durable when this returns.
     ///
     /// # Errors
-    /// NotAdmitted with the cause when the rules already say no, or when it is too large: nothing is queued then. Failed
-    /// `IO_FAILED` when it could not be made durable.
+    /// NotAdmitted with the cause when the rules already say no, when it is too large, or `DEVICE_REVOKED`: nothing is
+    /// queued then. Failed `IO_FAILED` when it could not be made durable. Integrity `FEED_DAMAGED`, `FEED_BEHIND`.
     pub fn record(&mut self, command: Command, texts: Texts) -> Result<Queued, ClientError> {
         let mut queued = self.record_all(vec![(command, texts)])?;
         Ok(queued.remove(0))
@@ -258,9 +339,13 @@ impl Device {
     /// # Errors
     /// As [`Device::record`]; the first that the rules refuse.
     pub fn record_all(&mut self, commands: Vec<(Command, Texts)>) -> Result<Vec<Queued>, ClientError> {
+        if self.is_revoked() {
+            return Err(ClientError::NotAdmitted(self.revoked()));
+        }
         self.check_feed()?;
         let (made_at, first) = (self.now(), self.outbox.last() + 1);
-        let mut state = (commands.len() > 1).then(|| self.view.state.clone());
+        let held_as_a_whole = self.held_as_a_whole();
+        let mut state = (commands.len() > 1 && held_as_a_whole.is_none()).then(|| self.view.state.clone());
         let mut leaves: Vec<Leaf> = Vec::with_capacity(commands.len());
         let mut pending = Vec::with_capacity(commands.len());
         for (sequence, (command, texts)) in (first..=u32::MAX).zip(commands) {
@@ -279,6 +364,7 @@ impl Device {
             if let Outcome::Refused(cause) = &preview {
                 return Err(ClientError::refused(cause));
             }
+            let preview = held_as_a_whole.clone().map_or(preview, Outcome::Held);
             leaves.push(leaf);
             pending.push(Pending { key, envelope, texts, preview });
         }
@@ -288,6 +374,7 @@ impl Device {
         self.outbox.append(&leaves)?;
         match state {
             Some(state) => self.view.state = state,
+            None if held_as_a_whole.is_some() => {}
             None => pending.iter().for_each(|p| {
                 place(&mut self.view.state, &p.envelope, p.preview.clone(), made_at);
             }),
@@ -302,8 +389,23 @@ impl Device {
         Ok(queued)
     }
 
-    /// A feed shorter than what the office has of it would give numbers away twice.
+    /// The key must be the one that was enrolled.
+    fn check_key(&self) -> Result<(), ClientError> {
+        let enrolled = self.view.confirmed.people.device(self.identity.device);
+        match enrolled.is_some_and(|device| device.key != self.key.verifying_key().to_bytes()) {
+            true => {
+                let cause = Rejected::new("KEY_DAMAGED").with("file", self.home.key().display());
+                Err(ClientError::Integrity(cause.with("device", self.identity.device)))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// A feed shorter than what the office has of it would give numbers away twice. A damaged one takes nothing.
     fn check_feed(&self) -> Result<(), ClientError> {
+        if let Some(damage) = self.outbox.damage() {
+            return Err(ClientError::Integrity(damage.clone()));
+        }
         let (feed, known) = (self.outbox.last(), self.replica.known().sequence);
         if feed >= known {
             return Ok(());
@@ -312,13 +414,14 @@ impl Device {
         Err(ClientError::Integrity(cause.with("feed_sequence", feed).with("replica_sequence", known)))
     }
 
-    /// Makes the view anew: what is confirmed, then what waits.
+    /// Makes the view anew: what is confirmed, then what waits. What waits on a revoked or forked device counts nowhere.
     fn refresh(&mut self) -> Result<(), ClientError> {
         let now = self.now();
         let mut state = self.view.confirmed.clone();
-        let mut pending = Vec::new();
-        let Identity { origin, person, .. } = self.identity;
-        for command in self.outbox.commands(self.replica.known().sequence + 1) {
+        let (mut pending, mut handed_in) = (Vec::new(), Vec::new());
+        let Identity { origin, person, incarnation, .. } = self.identity;
+        let held_as_a_whole = self.held_as_a_whole();
+        for command in self.outbox.commands(self.first_unconfirmed()) {
             let (sequence, entry) = command?;
             let (envelope, commitment) = match decode_command(&entry.leaf, origin, sequence, person) {
                 Ok(decoded) => decoded,
@@ -328,13 +431,27 @@ impl Device {
                     continue;
                 }
             };
-            let preview = count_in(&mut state, &envelope, now);
-            let texts = open_aside(&commitment, &entry.aside).unwrap_or_default();
-            pending.push(Pending { key: envelope.key(), envelope, texts, preview });
+            let (key, texts) = (envelope.key(), open_aside(&commitment, &entry.aside).unwrap_or_default());
+            if let Some(outcome) = self.standing.handed_in(sequence).cloned() {
+                let entry_id = entry_id(incarnation, sequence);
+                handed_in.push(HandedIn { key, entry_id, envelope, texts, outcome });
+                continue;
+            }
+            let preview = match &held_as_a_whole {
+                Some(cause) => Outcome::Held(cause.clone()),
+                None => count_in(&mut state, &envelope, now),
+            };
+            pending.push(Pending { key, envelope, texts, preview });
         }
         self.view.state = state;
-        self.view.pending = pending;
+        (self.view.pending, self.view.handed_in) = (pending, handed_in);
         Ok(())
+    }
+
+    /// The first command of the feed that the office's log does not have as it is here.
+    fn first_unconfirmed(&self) -> u32 {
+        let next = self.replica.known().sequence + 1;
+        self.standing.forked_from.map_or(next, |forked| forked.min(next))
     }
 }
 

@@ -2,9 +2,10 @@
 //! in the feed is the device's sequence.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use renaksi_ledger::{Entry, Error, Log, LogId, LogKind};
+use renaksi_ledger::{Commit, Entry, Error, Found, Log, LogId, LogKind, salvage};
 use renaksi_proto::chain::{self, ChainHash};
 use renaksi_proto::convert::Leaf;
 use renaksi_proto::wire;
@@ -59,16 +60,30 @@ impl Batch {
     pub(super) fn last(&self) -> u32 {
         self.first + u32::try_from(self.commands.len()).unwrap_or(u32::MAX) - 1
     }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.commands.iter().map(|stored| stored.leaf.len() + stored.aside.len()).sum()
+    }
 }
 
 /// The feed, held exclusively: whoever has it open is the device.
+///
+/// A damaged feed takes no more commands. Those before the damage are read all the same, and sent; nothing of it is cut.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    /// Taken only when it is dropped.
+    /// Taken only when it is dropped. A feed that is damaged at its end does not open.
     log: Option<Log>,
+    damage: Option<Damage>,
     appended: bool,
     /// What opening took off the feed's end: bytes that were never acknowledged, or that the disk changed since.
     cut: Option<PathBuf>,
+}
+
+/// What is wrong with the feed, and what stands before it.
+#[derive(Debug)]
+struct Damage {
+    cause: Rejected,
+    readable: Arc<Vec<Commit>>,
 }
 
 impl Drop for Outbox {
@@ -88,11 +103,30 @@ impl Outbox {
     pub(super) fn create(home: &Home, identity: &Identity) -> Result<Outbox, ClientError> {
         let (log, _) =
             Log::open_or_create(&home.feed(), id(identity), identity.epoch).map_err(|e| feed_error(&e))?;
-        Ok(Outbox { log: Some(log), appended: false, cut: None })
+        Ok(Outbox { log: Some(log), damage: None, appended: false, cut: None })
     }
 
     fn log(&self) -> &Log {
-        self.log.as_ref().expect("BUG: the feed is taken only when it is dropped")
+        self.log
+            .as_ref()
+            .expect("BUG: a feed that did not open is damaged, and else it is taken only when dropped")
+    }
+
+    /// What is wrong with the feed: its file, offset and the first sequence that cannot be read.
+    pub(super) fn damage(&self) -> Option<&Rejected> {
+        self.damage.as_ref().map(|damage| &damage.cause)
+    }
+
+    /// Goes on with what stands before the damage that reading came upon.
+    pub(super) fn read_up_to_damage(
+        &mut self,
+        home: &Home,
+        identity: &Identity,
+        cause: Rejected,
+    ) -> Result<(), ClientError> {
+        let readable = Arc::new(before_damage(home, identity)?);
+        self.damage = Some(Damage { cause, readable });
+        Ok(())
     }
 
     /// Opens the feed, waiting for a process that has it.
@@ -107,7 +141,7 @@ impl Outbox {
                         tracing::warn!(%file, bytes = cut.bytes, "an unfinished command was taken out of the feed");
                     }
                     let cut = opened.cut.map(|cut| cut.file);
-                    return Ok(Outbox { log: Some(log), appended: false, cut });
+                    return Ok(Outbox { log: Some(log), damage: None, appended: false, cut });
                 }
                 Err(Error::Locked { .. }) if started.elapsed() < wait => {
                     if !std::mem::replace(&mut told, true) {
@@ -115,7 +149,15 @@ impl Outbox {
                     }
                     std::thread::sleep(BUSY_POLL);
                 }
-                Err(error) => return Err(feed_error(&error)),
+                Err(error) => match feed_error(&error) {
+                    ClientError::Integrity(cause) => {
+                        tracing::warn!(%cause, "the feed is damaged; what stands before the damage is used");
+                        let mut outbox = Outbox { log: None, damage: None, appended: false, cut: None };
+                        outbox.read_up_to_damage(home, identity, cause)?;
+                        return Ok(outbox);
+                    }
+                    error => return Err(error),
+                },
             }
         }
     }
@@ -125,13 +167,33 @@ impl Outbox {
         self.cut.as_deref()
     }
 
-    /// The last sequence; 0 before the first command.
+    /// The last sequence that can be read; 0 before the first command.
     pub(super) fn last(&self) -> u32 {
-        u32::try_from(self.log().head().size).unwrap_or(u32::MAX)
+        let size = match &self.damage {
+            Some(damage) => damage.readable.last().map_or(0, |commit| commit.size_after),
+            None => self.log().head().size,
+        };
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
+    /// The runs of commands from the one that holds a sequence on.
+    fn commits(&self, from: u32) -> Box<dyn Iterator<Item = Result<Commit, ClientError>>> {
+        let from = u64::from(from);
+        match &self.damage {
+            Some(damage) => {
+                let readable = Arc::clone(&damage.readable);
+                let first = readable.partition_point(|commit| commit.size_after < from);
+                Box::new((first..readable.len()).map(move |index| Ok(readable[index].clone())))
+            }
+            None => Box::new(self.log().reader().iter(from).map(|c| c.map_err(|error| feed_error(&error)))),
+        }
     }
 
     /// Appends commands as one run: all or none, durable when this returns. Answers the first one's sequence.
     pub(super) fn append(&mut self, leaves: &[Leaf]) -> Result<u32, ClientError> {
+        if let Some(damage) = &self.damage {
+            return Err(ClientError::Integrity(damage.cause.clone()));
+        }
         let first = self.last() + 1;
         let entry = |leaf: &Leaf| Entry { leaf: leaf.leaf.clone(), aside: leaf.aside.clone() };
         let entries: Vec<Entry> = leaves.iter().map(entry).collect();
@@ -147,10 +209,10 @@ impl Outbox {
         from: u32,
     ) -> impl Iterator<Item = Result<(u32, Entry), ClientError>> + use<> {
         let from = from.max(1);
-        self.log().reader().iter(u64::from(from)).flat_map(move |commit| {
+        self.commits(from).flat_map(move |commit| {
             let (first, entries, error) = match commit {
                 Ok(commit) => (commit.first, commit.entries, None),
-                Err(error) => (0, Vec::new(), Some(Err(feed_error(&error)))),
+                Err(error) => (0, Vec::new(), Some(Err(error))),
             };
             let first = u32::try_from(first).unwrap_or(u32::MAX);
             let numbered = (first..=u32::MAX).zip(entries).filter(move |(sequence, _)| *sequence >= from);
@@ -170,8 +232,8 @@ impl Outbox {
         let mut batch = Batch { first: from, previous, commands: Vec::new(), chain: previous };
         let mut bytes = 0;
         let size = |entry: &Entry| entry.leaf.len() + entry.aside.len() + COMMAND_OVERHEAD_BYTES;
-        for commit in self.log().reader().iter(u64::from(from)) {
-            let commit = commit.map_err(|error| feed_error(&error))?;
+        for commit in self.commits(from) {
+            let commit = commit?;
             if commit.first > u64::from(last) {
                 break;
             }
@@ -230,6 +292,27 @@ pub(super) fn check_size(leaf: &Leaf) -> Result<(), ClientError> {
     Ok(())
 }
 
+/// The whole commits of a damaged feed, from its first command to the first that cannot be read.
+fn before_damage(home: &Home, identity: &Identity) -> Result<Vec<Commit>, ClientError> {
+    let (mut readable, mut damaged) = (Vec::<Commit>::new(), false);
+    let found = salvage(&home.feed(), &id(identity), |found| match found {
+        Found::Commit(commit) if !damaged => {
+            let next = readable.last().map_or(1, |commit| commit.size_after + 1);
+            damaged = commit.first != next;
+            readable.extend((!damaged).then_some(commit));
+        }
+        Found::Commit(_) | Found::Damage { .. } => damaged = true,
+    });
+    match found {
+        Ok(()) => Ok(readable),
+        Err(error) => match feed_error(&error) {
+            // There is no feed, or another device's.
+            ClientError::Integrity(_) => Ok(Vec::new()),
+            error => Err(error),
+        },
+    }
+}
+
 fn id(identity: &Identity) -> LogId {
     LogId { office: identity.office, kind: LogKind::Feed }
 }
@@ -253,8 +336,8 @@ pub(super) fn log_error(error: &Error, damaged: &str) -> ClientError {
         }
         Error::Damaged { file, offset, position, cause } => Rejected::new(damaged)
             .with("file", file.display())
-            .with("offset", offset)
             .with("position", position)
+            .with("offset", offset)
             .with("cause", cause),
         Error::ShorterThanHead { file, size, head_size } => Rejected::new(damaged)
             .with("file", file.display())

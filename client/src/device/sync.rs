@@ -1,8 +1,10 @@
 //! Commands up, the log down. Both may be cut at any byte and repeated: a push is answered with its first receipts again,
 //! and a pull goes on from what the replica durably holds.
 
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
+use renaksi_domain::entry::State as EntryState;
 use renaksi_domain::ids::{CommandKey, entry_id};
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Command, Rejection};
@@ -11,16 +13,22 @@ use renaksi_proto::convert::{command_leaf, rejection_from};
 use renaksi_proto::wire::{self, Verdict, pull_page::Page, sync_client::SyncClient};
 use sha2::{Digest, Sha256};
 use tonic::transport::Channel;
+use uuid::Uuid;
 
 use super::connect::{Credentials, Failure, MESSAGE_BYTES_MAX, Session, unreachable};
 use super::home::{Directory, random};
 use super::outbox::{Batch, Limits, check_size};
 use super::replica::diverged;
+use super::standing::is_revoked;
 use super::{Contact, Device, Judged, Progress, Receipt, ReceiptOutcome, SyncReport, Texts};
 use crate::error::{ClientError, Rejected};
 
 /// How often in a row something may fail without anything having got through.
 const TRIES_MAX: u32 = 3;
+/// How often in a row no answer may come.
+const SILENCES_MAX: u32 = 2;
+/// So much may be on its way for a minute over a slow line; silence after more is answered with smaller pushes.
+const SLOW_BYTES: usize = 128 << 10;
 const BACKOFF_MS: u64 = 250;
 /// How often the server may ask for another sequence than the one it is sent.
 const RESENDS_MAX: u32 = 3;
@@ -29,6 +37,7 @@ const RESENDS_MAX: u32 = 3;
 #[derive(Debug, Default)]
 struct Tries {
     cuts: u32,
+    silences: u32,
     tokens: u32,
 }
 
@@ -45,15 +54,18 @@ impl Tries {
         server: &str,
         failure: Failure,
     ) -> Result<(), ClientError> {
+        let silent = matches!(failure, Failure::Silent(_));
         match failure {
             Failure::Final(error) | Failure::TooMuch(error) => Err(error),
+            Failure::Silent(cause) if self.silences + 1 >= SILENCES_MAX => Err(unreachable(server, cause)),
             Failure::TokenRefused(error) if self.tokens > 0 => Err(error),
             Failure::TokenRefused(_) => {
                 self.tokens += 1;
                 session.forget_token();
                 Ok(())
             }
-            Failure::Cut(cause) => {
+            Failure::Cut(cause) | Failure::Silent(cause) => {
+                self.silences += u32::from(silent);
                 let mut last = unreachable(server, cause);
                 while self.cuts < TRIES_MAX {
                     self.cuts += 1;
@@ -78,16 +90,22 @@ async fn wait(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(backoff + jitter)).await;
 }
 
+/// Returned entries in their versions, and held commands.
+type SentBack = (HashSet<(CommandKey, CommandKey)>, BTreeSet<CommandKey>);
+
 /// How far a push has come.
 #[derive(Clone, Copy, Debug)]
-struct Cursor {
-    next: u32,
+pub(super) struct Cursor {
+    pub(super) next: u32,
     /// The chain before `next`.
     chain: ChainHash,
 }
 
 impl Device {
     /// Sends what waits, in the device's order, then brings the replica up to date.
+    ///
+    /// A revoked device hands in what it holds and is told what became of it; a forked one is told so. Both are no errors:
+    /// they are in the report's `troubles`. A revoked device that has nothing to hand in is refused.
     ///
     /// # Errors
     /// Unreachable when the server is not there or not ours (what waits stays); NotAdmitted when it does not take this
@@ -96,10 +114,16 @@ impl Device {
         let started = Instant::now();
         let mut session = self.connect().await?;
         let mut report = SyncReport::default();
+        let before = self.sent_back();
         let exchanged = self.exchange(&mut session, &mut report, progress).await;
         // Also after a failure: what did arrive counts.
         self.refresh()?;
         exchanged?;
+        if report.pushed == 0 && self.is_revoked() {
+            return Err(ClientError::NotAdmitted(self.revoked()));
+        }
+        self.tell_sent_back(&before, &mut report);
+        report.troubles = self.troubles();
         report.position = self.replica.head().size;
         report.bytes_sent = session.traffic.sent();
         report.bytes_received = session.traffic.received();
@@ -114,13 +138,58 @@ impl Device {
         report: &mut SyncReport,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), ClientError> {
-        if self.replica.head().size == 0 {
+        let missing = self.is_replica_missing();
+        if missing {
             // Without a replica we do not know what the server has of us; this is cheaper than sending it all again.
-            self.pull(session, report, None, progress).await?;
+            match self.pull(session, report, None, progress).await {
+                // It may still hand in what it holds.
+                Err(error) if is_revoked(&error) => {}
+                pulled => pulled?,
+            }
         }
-        let mut cursor = self.unsent();
-        let head = self.push(session, &mut cursor, None, report, &mut Vec::new(), progress).await?;
-        self.pull(session, report, head, progress).await
+        if let Some(sequence) = self.other_history(missing)? {
+            return self.note_forked(sequence);
+        }
+        let (mut cursor, mut receipts) = (self.unsent()?, Vec::new());
+        let pushed = self.push(session, &mut cursor, Some(1), report, &mut receipts, progress).await;
+        let exchanged = match pushed {
+            Ok(head) => self.pull(session, report, head, progress).await,
+            Err(error) => Err(error),
+        };
+        match exchanged {
+            Err(error) if is_revoked(&error) => self.note_revoked(receipts),
+            // The server took nothing from there on, and the replica stays as it is: what it has is this copy's own.
+            Err(error) if error.cause().code == "DEVICE_FORKED" => self.note_forked(cursor.next),
+            Err(error) => Err(error),
+            Ok(()) => self.note_well(),
+        }
+    }
+
+    /// Entries of this person that stand returned, each in its version, and work of theirs that is held.
+    fn sent_back(&self) -> SentBack {
+        let (state, person) = (&self.view.confirmed, self.identity.person);
+        let returned = state.entries.iter().filter(|e| e.author == person && e.state == EntryState::Returned);
+        let held = state.held.iter().filter(|(_, held)| held.author == person && held.is_waiting());
+        (returned.map(|entry| (entry.key, entry.version)).collect(), held.map(|(key, _)| *key).collect())
+    }
+
+    /// Tells what came back to this person since `before`.
+    fn tell_sent_back(&self, before: &SentBack, report: &mut SyncReport) {
+        let (returned, held) = self.sent_back();
+        let state = &self.view.confirmed;
+        let public_id = |key: CommandKey| {
+            let incarnation = state.people.incarnation(key.origin);
+            incarnation.map_or_else(Uuid::nil, |incarnation| entry_id(incarnation.uuid, key.sequence))
+        };
+        report.returned = returned.difference(&before.0).map(|(key, _)| public_id(*key)).collect();
+        report.returned.sort_unstable();
+        let told: HashSet<CommandKey> = report.held.iter().map(|judged| judged.key).collect();
+        let new = held.difference(&before.1).filter(|key| !told.contains(key));
+        let judged = new.filter_map(|key| {
+            let cause = state.held.get(key)?.cause.clone();
+            Some(Judged { key: *key, entry_id: public_id(*key), cause })
+        });
+        report.newly_held = judged.collect();
     }
 
     /// Sends commands that need the server's answer, after what was waiting, and brings the replica up to date.
@@ -144,8 +213,12 @@ impl Device {
             check_size(&leaf)?;
             leaves.push(leaf);
         }
+        if self.is_revoked() {
+            return Err(ClientError::NotAdmitted(self.revoked()));
+        }
         let mut session = self.connect().await?;
         let prepared = self.prepare(&mut session, progress).await;
+        self.note_trouble(prepared.as_ref().err(), Vec::new())?;
         self.refresh()?;
         let mut cursor = prepared?;
         let first = self.outbox.append(&leaves)?;
@@ -158,6 +231,8 @@ impl Device {
             Ok(head) => self.pull(&mut session, &mut report, *head, progress).await,
             Err(_) => Ok(()),
         };
+        let trouble = pushed.as_ref().err().or(pulled.as_ref().err());
+        self.note_trouble(trouble, receipts.clone())?;
         self.refresh()?;
         pushed.map_err(|error| self.unknown_outcome(error, first))?;
         match pulled {
@@ -182,11 +257,15 @@ impl Device {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Cursor, ClientError> {
         let report = &mut SyncReport::default();
-        if self.replica.head().size == 0 || self.unsent().next > self.outbox.last() {
+        let missing = self.is_replica_missing();
+        if missing || self.unsent()?.next > self.outbox.last() {
             self.pull(session, report, None, progress).await?;
         }
         self.check_feed()?;
-        let mut cursor = self.unsent();
+        if let Some(sequence) = self.other_history(missing)? {
+            return Err(self.forked(sequence));
+        }
+        let mut cursor = self.unsent()?;
         self.push(session, &mut cursor, None, report, &mut Vec::new(), progress).await?;
         Ok(cursor)
     }
@@ -201,20 +280,30 @@ impl Device {
     }
 
     async fn connect(&self) -> Result<Session, ClientError> {
-        let enrolled = self.view.confirmed.people.device(self.identity.device);
-        if enrolled.is_some_and(|device| device.key != self.key.verifying_key().to_bytes()) {
-            let cause = Rejected::new("KEY_DAMAGED").with("folder", self.home.dir().display());
-            return Err(ClientError::Integrity(cause.with("cause", "it is not the key that was enrolled")));
-        }
+        self.check_key()?;
+        let authority = self.home.read_authority(self.identity.authority_sha256)?;
         let credentials =
             Credentials { key: self.key.clone(), office: self.identity.office, device: self.identity.device };
-        Session::open(&self.identity.server, &self.home.read_authority()?, Some(credentials)).await
+        Session::open(&self.identity.server, &authority, Some(credentials)).await
     }
 
-    /// Where the next push begins, as far as the replica proves.
-    fn unsent(&self) -> Cursor {
+    /// Where the next push begins, as far as the replica proves and the receipts that were kept say.
+    pub(super) fn unsent(&self) -> Result<Cursor, ClientError> {
         let known = self.replica.known();
-        Cursor { next: known.sequence + 1, chain: known.chain }
+        let first = known.sequence + 1;
+        let handed_in = (first..).take_while(|sequence| self.standing.handed_in(*sequence).is_some()).last();
+        match handed_in {
+            None => Ok(Cursor { next: first, chain: known.chain }),
+            Some(last) => {
+                let chain = self.outbox.chain_before(last + 1, first, known.chain)?;
+                Ok(Cursor { next: last + 1, chain })
+            }
+        }
+    }
+
+    fn forked(&self, sequence: u32) -> ClientError {
+        let cause = Rejected::new("DEVICE_FORKED").with("sequence", sequence);
+        ClientError::NotAdmitted(cause.with("unsent", self.outbox.last().saturating_sub(sequence - 1)))
     }
 
     /// Sends the feed from the cursor to its end and moves the cursor there. Collects the receipts from a sequence on, if
@@ -236,10 +325,22 @@ impl Device {
             assert!(!batch.commands.is_empty(), "BUG: the feed has no command {}", cursor.next);
             let response = match self.push_batch(session, &batch).await {
                 Ok(response) => response,
+                Err(Failure::Final(error)) if is_revoked(&error) && batch.commands.len() > 1 => {
+                    // A revoked device may hand in so many commands and no more; how many are left is tried.
+                    limits.commands = batch.commands.len() / 2;
+                    continue;
+                }
+                Err(Failure::Final(error)) if error.cause().code == "DEVICE_FORKED" => {
+                    return Err(self.forked(cursor.next));
+                }
                 Err(failure) => {
+                    let failure = match failure {
+                        Failure::Silent(cause) if batch.bytes() > SLOW_BYTES => Failure::Cut(cause),
+                        failure => failure,
+                    };
                     let smaller = limits.smaller();
-                    let (cut, too_much) =
-                        (matches!(failure, Failure::Cut(_)), matches!(failure, Failure::TooMuch(_)));
+                    let cut = matches!(failure, Failure::Cut(_) | Failure::Silent(_));
+                    let too_much = matches!(failure, Failure::TooMuch(_));
                     if cut || too_much {
                         limits = smaller.unwrap_or(limits);
                     }
@@ -293,8 +394,7 @@ impl Device {
             return Err(ClientError::Integrity(cause.with("replica_sequence", known.sequence)));
         }
         if next > self.outbox.last() + 1 {
-            let cause = Rejected::new("DEVICE_FORKED").with("server_sequence", next - 1);
-            return Err(ClientError::NotAdmitted(cause.with("feed_sequence", self.outbox.last())));
+            return Err(self.forked(known.sequence + 1));
         }
         let chain = self.outbox.chain_before(next, known.sequence + 1, known.chain)?;
         Ok(Cursor { next, chain })

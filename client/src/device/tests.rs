@@ -8,7 +8,8 @@ use renaksi_domain::entry::{AddEntry, EntryCommand, EntryVersion, Reading};
 use renaksi_domain::ids::{DeviceId, IndicatorId, Origin, UnitId};
 use renaksi_domain::indicator::Level;
 use renaksi_domain::people::{
-    AddPerson, AddUnit, Assign, Assignment, EnrolDevice, FoundOffice, PeopleCommand, Role,
+    AddPerson, AddUnit, Assign, Assignment, EnrolDevice, EnrolmentProof, FoundOffice, PeopleCommand,
+    RevokeDevice, Role,
 };
 use renaksi_domain::plan::{
     ApprovePlan, EstablishPlan, FinishImport, ImportIndicator, ImportObjective, PlanCommand, StartImport,
@@ -18,7 +19,7 @@ use renaksi_domain::quantity::{Quantity, Target};
 use renaksi_domain::time::{Date, Zone};
 use renaksi_ledger::merkle::{Frontier, leaf_hash};
 use renaksi_proto::chain::{self, ChainHash};
-use renaksi_proto::convert::encode_record;
+use renaksi_proto::convert::{encode_record, unreadable};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::wire;
 
@@ -55,8 +56,9 @@ impl Server {
             let origin = Origin(origin);
             let people = &self.fold.state.people;
             let sequence = people.incarnation(origin).map_or(0, |known| known.last_sequence + 1);
-            let author = people.owner_of(origin).unwrap_or(PersonId(1));
-            let (envelope, _) = decode_command(&leaf.leaf, origin, sequence, author).unwrap();
+            let author = people.owner_of(origin).unwrap_or(PersonId(0));
+            let envelope = decode_command(&leaf.leaf, origin, sequence, author)
+                .map_or_else(|_| unreadable(origin, sequence, author), |(envelope, _)| envelope);
             let outcome = decide(&self.fold.state, &envelope, now());
             let position = first + index as u64;
             let record = Record { position, time: now(), carrier: None, envelope, outcome };
@@ -85,11 +87,19 @@ fn assign(person: u32, role: Role) -> Command {
 }
 
 fn enrol(device: u32) -> Command {
+    let (authority, code) = ([4; 32], "abc23");
+    let signature = chain::sign_enroll(&key(device), &authority, code, incarnation(device));
+    let proof = EnrolmentProof {
+        signature: signature.try_into().unwrap(),
+        code_sha256: chain::code_digest(code),
+        authority_sha256: authority,
+    };
     let key = key(device).verifying_key().to_bytes();
     Command::People(PeopleCommand::EnrolDevice(EnrolDevice {
         owner: PersonId(device),
         key,
         incarnation: incarnation(device),
+        proof: Some(Box::new(proof)),
     }))
 }
 
@@ -158,6 +168,7 @@ impl Fixture {
             incarnation: incarnation(1),
             server: "127.0.0.1:1".into(),
             epoch: 1,
+            authority_sha256: None,
         };
         drop(Outbox::create(&files, &identity).unwrap());
         drop(Replica::create(&files, &identity).unwrap());
@@ -186,6 +197,10 @@ impl Fixture {
 }
 
 impl Device {
+    fn unsent_sequence(&self) -> u32 {
+        self.unsent().unwrap().next
+    }
+
     fn receive(&mut self, page: wire::CommitPage) -> Result<(), ClientError> {
         self.replica.append(page, &mut self.view.confirmed)?;
         self.refresh()
@@ -202,6 +217,11 @@ fn add(quantity: &str) -> Command {
 
 fn place(name: &str) -> Texts {
     Texts { place: name.into(), ..Texts::default() }
+}
+
+/// What is wrong with the device as a whole.
+fn codes(device: &Device) -> Vec<String> {
+    device.troubles().into_iter().map(|cause| cause.code).collect()
 }
 
 fn entries(state: &State) -> usize {
@@ -403,13 +423,24 @@ fn a_damaged_replica_is_set_aside_and_a_damaged_feed_is_not() {
 
     // In the last command: a clean end vouches for it, so it is damage and not an interrupted write.
     fixture.flip("feed", 60);
-    let error = Device::open_waiting(&fixture.home, Some(CLOCK), Duration::ZERO).unwrap_err();
+    let mut device = fixture.open();
+    assert_eq!(codes(&device), ["FEED_DAMAGED"]);
+    // What the office's log says is there all the same, and so is what stands before the damage, to be sent.
+    assert_eq!((device.view().confirmed.position, device.view().pending.len()), (19, 1));
+    let batch = device.outbox.batch(1, device.outbox.last(), device.replica.known().chain, Limits::MAX);
+    assert_eq!(batch.unwrap().commands.len(), 1);
+    let error = device.record(add("14"), Texts::default()).unwrap_err();
     assert_eq!((error.cause().code.as_str(), error.exit_code()), ("FEED_DAMAGED", 7));
-    let named: Vec<&str> = error.cause().details.iter().map(|(key, _)| key.as_str()).collect();
-    assert!(named.contains(&"file") && named.contains(&"offset"), "{error}");
+    let message = crate::text::message(error.cause());
+    assert!(
+        message.contains("segment-00000000000000000001.log") && message.contains("from command 2"),
+        "{message}"
+    );
+    assert!(message.contains("byte"), "{message}");
+    drop(device);
     std::fs::remove_dir_all(fixture.home.join("feed")).unwrap();
-    let error = Device::open_waiting(&fixture.home, Some(CLOCK), Duration::ZERO).unwrap_err();
-    assert_eq!(error.cause().code, "FEED_DAMAGED");
+    let device = fixture.open();
+    assert_eq!((codes(&device), device.view().pending.len()), (vec!["FEED_DAMAGED".to_owned()], 0));
 }
 
 #[test]
@@ -420,38 +451,262 @@ fn a_feed_that_lost_its_end_gives_no_number_away_twice() {
     device.receive(fixture.server.push(1, &[leaf])).unwrap();
     let error = device.record(add("2"), Texts::default()).unwrap_err();
     assert_eq!((error.cause().code.as_str(), error.exit_code()), ("FEED_BEHIND", 7));
+    assert_eq!(codes(&device), ["FEED_BEHIND"]);
 }
 
-#[test]
-fn verify_names_the_first_record_that_is_not_its_authors() {
-    for (code, change) in [("SIGNATURE_INVALID", true), ("SIGNATURE_MISSING", false)] {
-        let mut fixture = Fixture::new();
-        let mut device = fixture.open();
-        let mut page = fixture.server.say(1, vec![add("1"), add("2")]);
-        let mut last = log::Record::decode(&*page.records[1].leaf).unwrap();
-        match change {
-            true => last.chain_signature[5] ^= 1,
-            false => last.chain_signature.clear(),
-        }
-        page.records[1].leaf = last.encode_to_vec();
+impl Fixture {
+    /// What a verification finds first when the server changes the records of a commit and hashes them anew.
+    fn finds(
+        mut self,
+        say: impl FnOnce(&mut Server) -> wire::CommitPage,
+        change: impl Fn(&mut log::Record),
+    ) -> Bad {
+        let mut device = self.open();
+        let mut page = say(&mut self.server);
         let mut tree = Frontier::default();
         for commit in device.replica().iter(1) {
             commit.unwrap().entries.iter().for_each(|entry| tree.append(leaf_hash(&entry.leaf)));
         }
-        page.records.iter().for_each(|record| tree.append(leaf_hash(&record.leaf)));
+        for stored in &mut page.records {
+            let mut record = log::Record::decode(&*stored.leaf).unwrap();
+            change(&mut record);
+            stored.leaf = record.encode_to_vec();
+            tree.append(leaf_hash(&stored.leaf));
+        }
         page.root_after = tree.root().to_vec();
         device.receive(page).unwrap();
-        let bad = device.verify().unwrap().first_bad.unwrap();
-        assert_eq!((bad.position, bad.code.as_str()), (20, code));
+        let report = device.verify().unwrap();
+        assert!(!report.ok);
+        report.first_bad.unwrap()
     }
+}
+
+#[track_caller]
+fn check_bad(bad: &Bad, position: u64, code: &str) {
+    assert_eq!((bad.position, bad.code.as_str()), (position, code));
+}
+
+#[test]
+fn verify_names_the_first_record_that_is_not_its_authors() {
+    let two = |server: &mut Server| server.say(1, vec![add("1"), add("2")]);
+    let last = |change: fn(&mut Vec<u8>)| {
+        move |record: &mut log::Record| {
+            if record.position == 21 {
+                change(&mut record.chain_signature);
+            }
+        }
+    };
+    check_bad(&Fixture::new().finds(two, last(|signature| signature[5] ^= 1)), 20, "SIGNATURE_INVALID");
+    check_bad(&Fixture::new().finds(two, last(Vec::clear)), 20, "SIGNATURE_MISSING");
+}
+
+#[test]
+fn verify_asks_the_rules_and_not_the_server() {
+    use log::record::Outcome as Stored;
+    let one = |server: &mut Server| server.say(1, vec![add("1")]);
+    let refused = |server: &mut Server| {
+        let unknown = CommandKey::new(Origin(1), 9);
+        let void = EntryCommand::Void(EntryVersion { entry: unknown, base: unknown });
+        server.say(1, vec![Command::Entry(void)])
+    };
+    let rejection = |code: &str| log::Rejection { code: code.to_owned(), details: Vec::new() };
+    let late = log::Effect { late: true, ..Default::default() };
+    for (say, outcome) in [
+        (&refused as &dyn Fn(&mut Server) -> wire::CommitPage, Stored::Recorded(log::Effect::default())),
+        (&one, Stored::Recorded(late)),
+        (&one, Stored::Held(rejection("QUARTER_LOCKED"))),
+        (&one, Stored::Refused(rejection("ROLE_MAY_NOT"))),
+        // Only a record that would not fit into a leaf may be refused for its size.
+        (&one, Stored::Refused(rejection("TOO_LARGE"))),
+    ] {
+        let bad = Fixture::new().finds(say, |record| record.outcome = Some(outcome.clone()));
+        check_bad(&bad, 20, "OUTCOME_DIFFERS");
+    }
+}
+
+#[test]
+fn verify_lets_the_server_speak_of_people_alone_and_in_nobodys_name() {
+    let host =
+        |server: &mut Server| server.say(0, vec![Command::People(PeopleCommand::AddPerson(AddPerson))]);
+    for change in [
+        (|record| record.author = 1) as fn(&mut log::Record),
+        |record| record.sequence = 1,
+        |record| record.carrier = 1,
+        |record| record.chain_signature = vec![0; 64],
+        |record| record.command = command_leaf(&add("1"), now(), &Texts::default(), [0; 16]).leaf,
+    ] {
+        check_bad(&Fixture::new().finds(host, change), 20, "HOST_RECORD_WRONG");
+    }
+}
+
+#[test]
+fn verify_wants_every_device_to_have_proved_its_key() {
+    let enrolled = |change: fn(&mut EnrolDevice)| {
+        move |server: &mut Server| {
+            let Command::People(PeopleCommand::EnrolDevice(mut device)) = enrol(4) else { unreachable!() };
+            device.owner = PersonId(1);
+            change(&mut device);
+            server.say(0, vec![Command::People(PeopleCommand::EnrolDevice(device))])
+        }
+    };
+    let unchanged = |_: &mut log::Record| {};
+    for change in [
+        (|device| device.proof = None) as fn(&mut EnrolDevice),
+        |device| device.proof.as_mut().unwrap().code_sha256[0] ^= 1,
+        |device| device.proof.as_mut().unwrap().authority_sha256[0] ^= 1,
+        |device| device.incarnation = incarnation(5),
+        |device| device.key = key(5).verifying_key().to_bytes(),
+    ] {
+        check_bad(&Fixture::new().finds(enrolled(change), unchanged), 20, "ENROLMENT_UNPROVEN");
+    }
+    let mut fixture = Fixture::new();
+    let page = enrolled(|_| {})(&mut fixture.server);
+    let mut device = fixture.open();
+    device.receive(page).unwrap();
+    assert!(device.verify().unwrap().ok);
+}
+
+#[test]
+fn verify_is_not_poisoned_by_bytes_that_are_no_command() {
+    let mut fixture = Fixture::new();
+    let mut device = fixture.open();
+    let nothing = Leaf { leaf: vec![0xff; 9], aside: b"anything".to_vec() };
+    device.receive(fixture.server.push(1, &[nothing])).unwrap();
+    let report = device.verify().unwrap();
+    assert!(report.ok, "{report:?}");
+    assert_eq!((report.checked_records, report.checked_texts, report.unreadable_texts), (20, 0, 1));
+}
+
+#[test]
+fn nothing_is_verified_where_there_is_nothing() {
+    let fixture = Fixture::new();
+    std::fs::remove_dir_all(fixture.home.join("replica")).unwrap();
+    drop(fixture.open());
+    // The damage was told once; from then on the copy is missing.
+    let device = fixture.open();
+    assert_eq!(codes(&device), ["REPLICA_MISSING"]);
+    let report = device.verify().unwrap();
+    assert_eq!((report.ok, report.size, report.first_bad), (false, 0, None));
+}
+
+#[test]
+fn a_revoked_device_keeps_its_receipts_and_records_nothing_more() {
+    let fixture = Fixture::new();
+    let mut device = fixture.open();
+    device.record_all(vec![(add("1"), place("Pasar")), (add("2"), Texts::default())]).unwrap();
+    let told = |sequence, outcome| Receipt {
+        key: CommandKey::new(Origin(1), sequence),
+        position: 20,
+        outcome,
+        duplicate: false,
+    };
+    let cause = Rejection::new(Code::DeviceRevoked).with("device", 1);
+    device.standing.revoke(vec![told(1, ReceiptOutcome::Held(cause.clone()))]);
+    device.home.write_standing(&device.standing).unwrap();
+    drop(device);
+    let mut device = fixture.open();
+    assert_eq!(codes(&device), ["DEVICE_REVOKED"]);
+    let view = device.view();
+    assert_eq!((view.handed_in.len(), view.pending.len(), entries(&view.state)), (1, 1, 0));
+    assert_eq!(view.handed_in[0].outcome, ReceiptOutcome::Held(cause));
+    assert_eq!(view.handed_in[0].texts.place, "Pasar");
+    // The next push goes on after what was handed in.
+    let cursor = device.unsent_sequence();
+    assert_eq!(cursor, 2);
+    let error = device.record(add("3"), Texts::default()).unwrap_err();
+    assert_eq!((error.cause().code.as_str(), error.exit_code()), ("DEVICE_REVOKED", 6));
+    assert_eq!(device.outbox.last(), 2);
+}
+
+#[test]
+fn a_device_that_reads_its_own_revocation_knows_it() {
+    let mut fixture = Fixture::new();
+    let mut device = fixture.open();
+    let revoke = PeopleCommand::RevokeDevice(RevokeDevice { device: DeviceId(1) });
+    device.receive(fixture.server.say(0, vec![Command::People(revoke)])).unwrap();
+    assert_eq!(codes(&device), ["DEVICE_REVOKED"]);
+    assert_eq!(device.record(add("3"), Texts::default()).unwrap_err().exit_code(), 6);
+}
+
+#[test]
+fn a_forked_device_shows_its_work_and_counts_none_of_it() {
+    let mut fixture = Fixture::new();
+    let mut device = fixture.open();
+    device.record_all((1..=3).map(|n| (add(&n.to_string()), Texts::default())).collect()).unwrap();
+    device.standing.forked_from = Some(2);
+    device.home.write_standing(&device.standing).unwrap();
+    // The other copy's commands 1 and 2 come with the log, of which only the first is this copy's too.
+    let first = device.outbox.commands(1).next().unwrap().unwrap().1;
+    let other = command_leaf(&add("50"), now(), &Texts::default(), [0; 16]);
+    let page = fixture.server.push(1, &[Leaf { leaf: first.leaf, aside: first.aside }, other]);
+    device.receive(page).unwrap();
+    drop(device);
+    let mut device = fixture.open();
+    assert_eq!(codes(&device), ["DEVICE_FORKED"]);
+    let sequences: Vec<u32> = device.view().pending.iter().map(|pending| pending.key.sequence).collect();
+    assert_eq!((sequences, entries(&device.view().state)), (vec![2, 3], 2));
+    let queued = device.record(add("4"), Texts::default()).unwrap();
+    assert!(matches!(queued.preview, Outcome::Held(cause) if cause.code == Code::DeviceForked));
+    assert_eq!((device.view().pending.len(), entries(&device.view().state)), (3, 2));
+    // What the log has otherwise is found, also when a replica that was fetched anew hides it.
+    assert_eq!(device.first_divergence().unwrap(), Some(2));
+}
+
+#[test]
+fn a_key_that_is_not_the_enrolled_one_is_named() {
+    let fixture = Fixture::new();
+    let path = fixture.home.join("key");
+    std::fs::write(&path, key(2).to_bytes()).unwrap();
+    let error = Device::open_waiting(&fixture.home, Some(CLOCK), Duration::ZERO).unwrap_err();
+    assert_eq!((error.cause().code.as_str(), error.exit_code()), ("KEY_DAMAGED", 7));
+    assert!(crate::text::message(error.cause()).contains(&path.display().to_string()), "{error}");
+}
+
+#[test]
+fn an_authority_that_is_not_the_invites_is_named() {
+    use rustls::pki_types::CertificateDer;
+    let fixture = Fixture::new();
+    let files = Home::new(&fixture.home);
+    let der = CertificateDer::from(vec![1, 2, 3]);
+    files.write_authority(&der).unwrap();
+    let sha256: [u8; 32] =
+        sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), &der)).into();
+    assert_eq!(files.read_authority(Some(sha256)).unwrap(), der);
+    let error = files.read_authority(Some([0; 32])).unwrap_err();
+    assert_eq!((error.cause().code.as_str(), error.exit_code()), ("AUTHORITY_DAMAGED", 7));
+    let (message, hint) = crate::text::error(error.cause());
+    assert!(message.contains("authority.pem") && hint.contains(&"00".repeat(32)), "{message} {hint}");
+    let identity = Identity { authority_sha256: Some(sha256), ..files.read_identity().unwrap() };
+    files.write_identity(&identity).unwrap();
+    assert_eq!(files.read_identity().unwrap(), identity);
+}
+
+#[test]
+fn an_enrolment_that_was_declined_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("new");
+    let files = Home::new(&home);
+    files.create().unwrap();
+    files.write_authority(&rustls::pki_types::CertificateDer::from(vec![1])).unwrap();
+    files.fresh_enrolment().unwrap();
+    files.forget_enrolment().unwrap();
+    assert!(!home.exists());
+    // What else lies there is not ours.
+    files.create().unwrap();
+    files.fresh_enrolment().unwrap();
+    std::fs::write(home.join("notes"), "mine").unwrap();
+    files.forget_enrolment().unwrap();
+    let left: Vec<_> = std::fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes"]);
 }
 
 #[test]
 fn small_files_are_private_and_survive_damage() {
     let fixture = Fixture::new();
     let files = Home::new(&fixture.home);
-    let (first, incarnation) = files.enrolling_key().unwrap();
-    assert_eq!(files.enrolling_key().unwrap(), (first, incarnation), "an enrolment can be repeated");
+    assert_eq!(files.interrupted_enrolment().unwrap(), None);
+    let fresh = files.fresh_enrolment().unwrap();
+    assert_eq!(files.interrupted_enrolment().unwrap(), Some(fresh), "an enrolment can be repeated");
     let mode = std::fs::metadata(fixture.home.join("key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -462,6 +717,7 @@ fn small_files_are_private_and_survive_damage() {
     let path = fixture.home.join("directory.json");
     std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replace("Sri", "Sru")).unwrap();
     assert_eq!(files.read_directory().unwrap(), Directory::default());
+    std::fs::write(fixture.home.join("key"), key(1).to_bytes()).unwrap();
     let device = fixture.open();
     assert_eq!(device.name_of(PersonId(1)), "#1");
     drop(device);

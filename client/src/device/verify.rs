@@ -1,10 +1,13 @@
 //! Checking the replica without trusting the server: every hash, the fold, and who made what.
 
 use prost::Message;
-use renaksi_domain::State;
 use renaksi_domain::hash::{StateHash, state_hash};
-use renaksi_domain::ids::Origin;
+use renaksi_domain::ids::{Origin, PersonId};
+use renaksi_domain::people::PeopleCommand;
+use renaksi_domain::{Code, Command, Outcome, Record, Rejection, State, decide};
+use renaksi_ledger::LEAF_BYTES_MAX;
 use renaksi_ledger::merkle::Hash;
+use renaksi_proto::convert::{DecodeError, decode_command, decode_record, encode_record};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{chain, log};
 use uuid::Uuid;
@@ -17,7 +20,7 @@ use crate::error::{ClientError, Rejected};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "ok says whether everything holds"]
 pub struct VerifyReport {
-    /// Everything holds.
+    /// There are records, and everything holds.
     pub ok: bool,
     pub size: u64,
     pub root: Hash,
@@ -28,6 +31,8 @@ pub struct VerifyReport {
     pub checked_signatures: u64,
     /// Texts that are what their record committed to.
     pub checked_texts: u64,
+    /// Texts beside a refused command that nobody can read, so that what it committed to is not known.
+    pub unreadable_texts: u64,
     /// Of the state that the checked records fold to.
     pub state_hash: StateHash,
     pub first_bad: Option<Bad>,
@@ -37,8 +42,9 @@ pub struct VerifyReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bad {
     pub position: u64,
-    /// `REPLICA_DAMAGED`, `RECORD_UNREADABLE`, `RECORD_MISPLACED`, `AUTHOR_WRONG`, `SEQUENCE_GAP`, `SIGNATURE_INVALID`,
-    /// `SIGNATURE_MISSING`, `TEXTS_DIFFER`.
+    /// `REPLICA_DAMAGED`, `RECORD_UNREADABLE`, `RECORD_MISPLACED`, `HOST_RECORD_WRONG`, `AUTHOR_WRONG`, `SEQUENCE_GAP`,
+    /// `OUTCOME_DIFFERS`, `ENROLMENT_UNPROVEN`, `SIGNATURE_INVALID`, `SIGNATURE_MISSING`,
+    /// `TEXTS_DIFFER`.
     pub code: String,
     /// The same with the objects it names.
     pub what: String,
@@ -55,8 +61,9 @@ impl Bad {
 }
 
 impl Device {
-    /// Checks the whole replica: hashes against the tree, positions and times, that it folds, that every device's commands
-    /// are complete, in order and signed with its enrolled key, and that texts are what was committed to.
+    /// Checks the whole replica: hashes against the tree, positions and times, that it folds, that the rules decide every
+    /// command as its record says, that every device's commands are complete, in order and signed with its enrolled key,
+    /// that every device proved that key, and that texts are what was committed to.
     ///
     /// # Errors
     /// Only when the replica cannot be read at all; what does not hold is in the report.
@@ -70,6 +77,7 @@ impl Device {
             checked_records: 0,
             checked_signatures: 0,
             checked_texts: 0,
+            unreadable_texts: 0,
             state_hash: state_hash(&State::default()),
             first_bad: None,
         };
@@ -83,7 +91,7 @@ impl Device {
         // Whichever comes first in the log.
         report.first_bad =
             [report.first_bad.take(), bad].into_iter().flatten().min_by_key(|bad| bad.position);
-        report.ok = report.first_bad.is_none();
+        report.ok = report.first_bad.is_none() && head.size > 0;
         Ok(report)
     }
 
@@ -101,6 +109,7 @@ impl Device {
                 report.checked_records += 1;
             }
             (report.checked_signatures, report.checked_texts) = (checks.signatures, checks.texts);
+            report.unreadable_texts = checks.unreadable_texts;
         }
         report.state_hash = state_hash(&checks.fold.state);
         Ok(checks.unsigned.iter().flatten().min().map(|position| Bad::new(*position, "SIGNATURE_MISSING")))
@@ -127,33 +136,26 @@ struct Checks {
     unsigned: Vec<Option<u64>>,
     signatures: u64,
     texts: u64,
+    unreadable_texts: u64,
 }
 
 impl Checks {
     fn record(&mut self, position: u64, leaf: &[u8], aside: &[u8]) -> Result<(), Bad> {
-        let time_before = self.fold.state.time;
-        let last_sequences =
-            |fold: &Fold, origin| fold.state.people.incarnation(origin).map(|i| i.last_sequence);
-        // Who may have made it is known from the records before it.
-        let stored = log::Record::decode(leaf).map_err(|error| unreadable(position, &error))?;
-        let origin = Origin(stored.origin);
-        let sequence_before = last_sequences(&self.fold, origin);
-        let owner = self.fold.state.people.owner_of(origin);
-        let (record, stored) = self.fold.absorb(leaf).map_err(|error| unreadable(position, &error))?;
-        if record.position != position || record.time < time_before {
+        let (record, stored) = decode_record(leaf).map_err(|error| unreadable(position, &error))?;
+        // Who may have made it, and what the rules say to it, is known from the records before it.
+        let state = &self.fold.state;
+        if record.position != position || record.time < state.time {
             return Err(Bad::new(position, "RECORD_MISPLACED"));
         }
-        self.check_texts(position, &stored, aside)?;
-        if origin == Origin::HOST {
-            return Ok(());
+        check_who(state, &record, &stored).map_err(|code| Bad::new(position, code))?;
+        check_outcome(state, &record, &stored)?;
+        check_enrolment(&record).map_err(|code| Bad::new(position, code))?;
+        self.fold.absorb(leaf).map_err(|error| unreadable(position, &error))?;
+        self.check_texts(&record, &stored, aside).map_err(|code| Bad::new(position, code))?;
+        match record.envelope.origin {
+            Origin::HOST => Ok(()),
+            origin => self.check_signature(position, origin, &stored),
         }
-        if owner != Some(record.envelope.author) {
-            return Err(Bad::new(position, "AUTHOR_WRONG"));
-        }
-        if sequence_before.and_then(|before| before.checked_add(1)) != Some(stored.sequence) {
-            return Err(Bad::new(position, "SEQUENCE_GAP"));
-        }
-        self.check_signature(position, origin, &stored)
     }
 
     fn check_signature(&mut self, position: u64, origin: Origin, stored: &log::Record) -> Result<(), Bad> {
@@ -186,21 +188,111 @@ impl Checks {
         Ok(())
     }
 
-    fn check_texts(&mut self, position: u64, stored: &log::Record, aside: &[u8]) -> Result<(), Bad> {
-        if aside.is_empty() {
+    fn check_texts(
+        &mut self,
+        record: &Record,
+        stored: &log::Record,
+        aside: &[u8],
+    ) -> Result<(), &'static str> {
+        if record.envelope.command == Command::Unreadable {
+            self.unreadable_texts += u64::from(!aside.is_empty());
             return Ok(());
         }
-        match super::texts_beside(stored, aside) {
-            Some(_) => {
+        let command = log::Command::decode(stored.command.as_slice()).map_err(|_| "RECORD_UNREADABLE")?;
+        match (aside.is_empty(), chain::open_aside(&command.commitment, aside)) {
+            // There are none, or they were erased.
+            (true, _) => Ok(()),
+            (false, Some(_)) => {
                 self.texts += 1;
                 Ok(())
             }
-            None => Err(Bad::new(position, "TEXTS_DIFFER")),
+            (false, None) => Err("TEXTS_DIFFER"),
         }
     }
+}
+
+/// The server itself speaks of people and devices alone, in nobody's name; everything else is its device's next command.
+fn check_who(state: &State, record: &Record, stored: &log::Record) -> Result<(), &'static str> {
+    let envelope = &record.envelope;
+    if envelope.origin == Origin::HOST {
+        let proper = envelope.sequence == 0
+            && envelope.author == PersonId(0)
+            && record.carrier.is_none()
+            && stored.chain_signature.is_empty()
+            && matches!(envelope.command, Command::People(_));
+        return if proper { Ok(()) } else { Err("HOST_RECORD_WRONG") };
+    }
+    if state.people.owner_of(envelope.origin) != Some(envelope.author) {
+        return Err("AUTHOR_WRONG");
+    }
+    let before = state.people.incarnation(envelope.origin).map(|incarnation| incarnation.last_sequence);
+    match before.and_then(|before| before.checked_add(1)) == Some(envelope.sequence) {
+        true => Ok(()),
+        false => Err("SEQUENCE_GAP"),
+    }
+}
+
+/// The rules decide the command as the record says. Only what would not fit into a leaf may be refused instead.
+fn check_outcome(state: &State, record: &Record, stored: &log::Record) -> Result<(), Bad> {
+    let decided = decide(state, &record.envelope, record.time);
+    if decided == record.outcome {
+        return Ok(());
+    }
+    let envelope = &record.envelope;
+    let command = decode_command(&stored.command, envelope.origin, envelope.sequence, envelope.author);
+    if let Err(error @ DecodeError::Newer) = command {
+        return Err(unreadable(record.position, &error));
+    }
+    if record.outcome == Outcome::Refused(Rejection::new(Code::TooLarge)) {
+        let signature = Some(stored.chain_signature.as_slice()).filter(|signature| !signature.is_empty());
+        let decided = Record { outcome: decided, ..record.clone() };
+        if encode_record(&decided, &stored.command, signature, stored.clock_skew_ms).len() > LEAF_BYTES_MAX {
+            return Ok(());
+        }
+    }
+    Err(Bad::new(record.position, "OUTCOME_DIFFERS"))
+}
+
+/// A device that is let in showed that it holds its key, and which invite it answered.
+fn check_enrolment(record: &Record) -> Result<(), &'static str> {
+    let (Command::People(PeopleCommand::EnrolDevice(enrol)), Outcome::Recorded(_)) =
+        (&record.envelope.command, &record.outcome)
+    else {
+        return Ok(());
+    };
+    let proven = enrol.proof.as_ref().is_some_and(|proof| {
+        let (authority, code) = (&proof.authority_sha256, &proof.code_sha256);
+        chain::verify_enroll(&enrol.key, &proof.signature, authority, code, enrol.incarnation)
+    });
+    if proven { Ok(()) } else { Err("ENROLMENT_UNPROVEN") }
 }
 
 fn unreadable(position: u64, error: &dyn std::error::Error) -> Bad {
     let cause = Rejected::new("RECORD_UNREADABLE").with("position", position).with("cause", error);
     Bad::from(position, &cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use renaksi_domain::time::Timestamp;
+
+    #[test]
+    fn what_does_not_fit_into_a_leaf_may_be_refused_for_its_size() {
+        let state = State::default();
+        let mut stored = log::Record::default();
+        let mut envelope = renaksi_proto::convert::unreadable(Origin(1), 1, PersonId(1));
+        envelope.command = Command::People(PeopleCommand::AddPerson(renaksi_domain::people::AddPerson));
+        let outcome = Outcome::Refused(Rejection::new(Code::TooLarge));
+        let record = Record { position: 7, time: Timestamp(1), carrier: None, envelope, outcome };
+        // What the rules say to it is longer than what is left.
+        stored.command = vec![0xff; LEAF_BYTES_MAX - 40];
+        check_outcome(&state, &record, &stored).unwrap();
+        stored.command = vec![0xff; LEAF_BYTES_MAX / 2];
+        assert_eq!(check_outcome(&state, &record, &stored).unwrap_err().code, "OUTCOME_DIFFERS");
+        let with_details = Rejection::new(Code::TooLarge).with("bytes", 1);
+        let record = Record { outcome: Outcome::Refused(with_details), ..record };
+        stored.command = vec![0xff; LEAF_BYTES_MAX - 40];
+        assert_eq!(check_outcome(&state, &record, &stored).unwrap_err().code, "OUTCOME_DIFFERS");
+    }
 }

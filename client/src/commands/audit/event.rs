@@ -15,6 +15,7 @@ use renaksi_domain::{Rejection, State};
 use renaksi_proto::log;
 use serde_json::{Map, Value, json};
 
+use super::imports::Imports;
 use super::words::{hex, say};
 use crate::commands::revision::change_in_words;
 use crate::error::Rejected;
@@ -43,6 +44,7 @@ pub struct Narrator<'a> {
     persons: usize,
     devices: usize,
     revisions: usize,
+    imports: Imports,
 }
 
 impl std::fmt::Debug for Narrator<'_> {
@@ -54,14 +56,16 @@ impl std::fmt::Debug for Narrator<'_> {
 impl<'a> Narrator<'a> {
     /// A narrator who has seen no record yet.
     pub fn new(state: &'a State, name_of: &'a dyn Fn(PersonId) -> String) -> Self {
-        Self { state, name_of, persons: 0, devices: 0, revisions: 0 }
+        Self { state, name_of, persons: 0, devices: 0, revisions: 0, imports: Imports::new(state) }
     }
 
     /// The next record, with what lies beside it.
     pub fn tell(&mut self, record: &Record, stored: &log::Record, texts: Option<&log::Texts>) -> Event {
         self.count(record);
         let (command, envelope) = (&record.envelope.command, &record.envelope);
+        let imported = self.imports.indicator(self.state, record);
         let mut event = Event { author: Some(envelope.author), ..Event::default() };
+        event.indicators.extend(imported);
         let mut own = self.own_fields(record, &mut event);
         if let Outcome::Held(cause) | Outcome::Refused(cause) = &record.outcome {
             own.insert("command".into(), json!(command.name()));
@@ -345,10 +349,11 @@ impl<'a> Narrator<'a> {
             RevisionCommand::Draft(_) => self.last_revision(),
             other => other.revision(),
         };
+        let known = id.and_then(|id| self.state.revision(id));
         if let RevisionCommand::Draft(draft) = command {
+            event.indicators.extend(known.into_iter().flat_map(|r| &r.changes).map(Change::indicator));
             return draft_fields(id, draft);
         }
-        let known = id.and_then(|id| self.state.revision(id));
         let mut own = object(json!({
             "revision": id.map(|id| id.0),
             "number": known.map(|revision| &revision.draft.number),

@@ -46,7 +46,12 @@ impl Office {
             let assignment = Assignment { role, unit: Some(UnitId(1)), from: None, until: None };
             office.host(PeopleCommand::Assign(Assign { person, assignment }));
             let incarnation = Uuid::from_u128(100 + u128::from(person.0));
-            office.host(PeopleCommand::EnrolDevice(EnrolDevice { owner: person, key: [9; 32], incarnation }));
+            office.host(PeopleCommand::EnrolDevice(EnrolDevice {
+                owner: person,
+                key: [9; 32],
+                incarnation,
+                proof: None,
+            }));
         }
         let start = StartImport { year: 2024, title: "Dinas Contoh".into(), source_sha256: [7; 32] };
         office.plan(PlanCommand::StartImport(start));

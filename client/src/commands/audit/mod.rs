@@ -4,6 +4,7 @@
 mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod imports;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,16 @@ use renaksi_proto::convert::decode_record;
 use renaksi_proto::log;
 use serde_json::Value;
 
-use crate::context::{Context, Done};
+use crate::context::{self, Context, Done, Stdout};
 use crate::device::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
 use crate::find;
+use crate::render;
+
+/// Where a summary goes on that is longer than its line.
+const SUMMARY_INDENT: usize = 26;
+/// Most names fit; longer ones push their own line only.
+const ACTOR_WIDTH: usize = 12;
 
 /// `renaksi audit …`
 #[derive(Clone, Debug, Subcommand)]
@@ -201,11 +208,15 @@ fn print_log(ctx: &Context, args: &LogArgs) -> Result<Done, ClientError> {
             true => ctx.print_json(&Value::Object(event.fields)),
             false => {
                 let clock = words::office_time(zone, record.time);
-                let actor = narrator.actor(record);
-                ctx.print(&format!("{:>6}  {clock}  {actor:<20}  {}", record.position, event.summary));
+                let actor = render::printable(&narrator.actor(record)).into_owned();
+                let start = format!("{:>6}  {clock}  {actor:<ACTOR_WIDTH$}  ", record.position);
+                let summary = render::short_ids(&render::printable(&event.summary));
+                let width = render::terminal_width().unwrap_or(usize::MAX);
+                ctx.print(&render::wrapped(&start, &summary, SUMMARY_INDENT, width));
             }
         }
-        Ok(true)
+        // Whoever closed the pipe has read enough.
+        Ok(context::stdout() == Stdout::Open)
     })?;
     Ok(Done::Well)
 }

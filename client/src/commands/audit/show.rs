@@ -9,9 +9,14 @@ use super::words::hex;
 use super::{Narrator, each_record};
 use crate::context::{Context, Done};
 use crate::error::{ClientError, Rejected};
+use crate::render::printable;
 use crate::text;
 
 pub(super) fn run(ctx: &Context, position: u64) -> Result<Done, ClientError> {
+    if position == 0 {
+        let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("first", 1);
+        return Err(ClientError::NotUnderstood(cause));
+    }
     let device = ctx.device()?;
     let name_of = |person| device.name_of(person);
     let mut narrator = Narrator::new(&device.view().confirmed, &name_of);
@@ -84,7 +89,7 @@ fn plain(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => text::say("audit.yes"),
         Value::Bool(false) => text::say("audit.no"),
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text).into_owned(),
         other => other.to_string(),
     }
 }

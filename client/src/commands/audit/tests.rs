@@ -50,9 +50,10 @@ fn busy_office() -> (Office, CommandKey, CommandKey) {
         on,
         reading: Reading::Quantity(quantity("1234,5")),
         state: EntryState::Recorded,
+        position: 1,
     };
     let amend = AmendEntry { entry, base: entry, on, reading: Reading::Quantity(quantity("12")) };
-    let effect = Effect { late: true, before: Some(before), after: None };
+    let effect = Effect { late: true, before: Some(before), ..Effect::default() };
     office.with(Command::Entry(EntryCommand::Amend(amend.clone())), Outcome::Recorded(effect));
     office.done(Command::Entry(EntryCommand::Return(version.clone())));
     office.done(Command::Entry(EntryCommand::Void(version.clone())));
@@ -99,6 +100,7 @@ fn every_kind_of_command_is_told_whole() {
     office.done(Command::People(PeopleCommand::RevokeDevice(RevokeDevice { device: DeviceId(3) })));
     let last_day = Date::parse("2024-06-30").unwrap();
     office.done(Command::People(PeopleCommand::EndAssignments(EndAssignments {
+        role: None,
         person: PersonId(3),
         unit: None,
         last_day,
@@ -214,5 +216,21 @@ fn settings_say_the_target_they_replaced() {
         json!({
             "indicator": "1.1.1.1", "targets": [{ "quarter": 4, "old": "170", "new": "missing" }],
         }),
+    );
+}
+
+#[test]
+fn an_indicators_story_begins_with_its_import_and_has_the_revision_that_changed_it() {
+    let mut office = Office::established();
+    let id = office.draft("P-1");
+    office.change_target(id, "120", "200");
+    office.draft("P-2");
+    office.done(Command::Revision(RevisionCommand::Approve(id)));
+    let events = told(&office);
+    let about = events.iter().filter(|event| event.indicators.contains(&UTTP));
+    let kinds: Vec<&str> = about.map(|event| event.fields["type"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        ["plan.indicator_imported", "revision.drafted", "revision.change_added", "revision.approved"]
     );
 }

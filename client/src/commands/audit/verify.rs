@@ -88,14 +88,21 @@ pub(super) async fn run(ctx: &Context) -> Result<Done, ClientError> {
         (None, CaughtUp::Disagrees(error)) if report.ok && ctx.json => error.cause().clone(),
         (None, CaughtUp::Disagrees(error)) if report.ok => return Err(error),
         (None, CaughtUp::Now | CaughtUp::No) if report.ok => return Ok(Done::Well),
+        (None, _) if report.size == 0 => {
+            let nothing = ClientError::Failed(Rejected::new("NOTHING_TO_VERIFY"));
+            return end(ctx, device, nothing);
+        }
         (Some(bad), _) => {
             Rejected::new("LOG_DOES_NOT_VERIFY").with("position", bad.position).with("what", in_words(bad))
         }
         (None, _) => Rejected::new("LOG_DOES_NOT_VERIFY"),
     };
-    let error = ClientError::Integrity(cause);
+    end(ctx, device, ClientError::Integrity(cause))
+}
+
+/// Ends with the error's exit code. With `--json` the report is the answer; a second object would leave no one to read.
+fn end(ctx: &Context, device: Device, error: ClientError) -> Result<Done, ClientError> {
     if ctx.json {
-        // The object above is the answer; a second one would leave no one to read.
         drop(device);
         std::process::exit(i32::from(error.exit_code()));
     }
@@ -114,9 +121,14 @@ enum CaughtUp {
 /// The newest records first, when the server gives them; a replica that is behind is still worth verifying.
 async fn catch_up(ctx: &Context, device: &mut Device) -> CaughtUp {
     match device.sync(&mut |_| {}).await {
-        Ok(_) => CaughtUp::Now,
+        // The server gives a revoked or forked device no more of the log.
+        Ok(report)
+            if !report.troubles.iter().any(|t| t.code == "DEVICE_REVOKED" || t.code == "DEVICE_FORKED") =>
+        {
+            CaughtUp::Now
+        }
         Err(integrity @ ClientError::Integrity(_)) => CaughtUp::Disagrees(integrity),
-        Err(_) => {
+        Ok(_) | Err(_) => {
             ctx.notice(&text::with("audit.not_synced", &[("position", &device.replica().head().size)]));
             CaughtUp::No
         }
@@ -133,6 +145,7 @@ fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
         "checked_records": report.checked_records,
         "checked_signatures": report.checked_signatures,
         "checked_texts": report.checked_texts,
+        "unreadable_texts": report.unreadable_texts,
         "first_bad": report.first_bad.as_ref().map(|bad| json!({ "position": bad.position, "code": bad.code, "what": bad.what })),
         "state_hash": hex(&report.state_hash),
         "replica_damage": damage.map(|cause| &cause.code),
@@ -151,7 +164,7 @@ fn print_report(ctx: &Context, report: &VerifyReport) {
         )),
         Some(bad) => ctx
             .print(&text::with("audit.first_bad", &[("position", &bad.position), ("what", &in_words(bad))])),
-        None => ctx.print(&text::say("audit.not_verified")),
+        None => ctx.print(&text::say("audit.nothing_verified")),
     }
     ctx.print(&text::with(
         "audit.root",

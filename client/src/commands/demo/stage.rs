@@ -2,7 +2,7 @@
 //! played. Every step is the real program in a process of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -10,6 +10,7 @@ use renaksi_proto::clock::CLOCK_VARIABLE;
 use rust_i18n::t;
 use serde_json::Value;
 
+use crate::context::Context;
 use crate::error::{ClientError, Rejected};
 
 /// Where the demo plays.
@@ -19,6 +20,7 @@ pub struct Stage {
     renaksi: PathBuf,
     renaksid: PathBuf,
     server: Option<Child>,
+    ctx: Context,
 }
 
 /// What a step gave.
@@ -31,7 +33,7 @@ pub struct Step {
 
 impl Stage {
     /// Makes the folder; it must be new or empty, because nothing of anybody's is overwritten.
-    pub fn new(dir: PathBuf) -> Result<Stage, ClientError> {
+    pub fn new(ctx: &Context, dir: PathBuf) -> Result<Stage, ClientError> {
         let occupied = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
         if occupied {
             return Err(ClientError::NotUnderstood(
@@ -40,8 +42,16 @@ impl Stage {
         }
         fs::create_dir_all(&dir).map_err(|error| failed("make the folder", &error))?;
         let renaksi = std::env::current_exe().map_err(|error| failed("find the program", &error))?;
-        let renaksid = server_program(&renaksi)?;
-        Ok(Stage { dir, renaksi, renaksid, server: None })
+        let renaksid = server_program(ctx, &renaksi)?;
+        Ok(Stage { dir, renaksi, renaksid, server: None, ctx: ctx.clone() })
+    }
+
+    /// Tells the story: on stdout, or on stderr where stdout is for one JSON object.
+    pub fn say(&self, text: &str) {
+        match self.ctx.json {
+            true => self.ctx.notice(text),
+            false => self.ctx.print(text),
+        }
     }
 
     /// A file or folder of the stage.
@@ -137,12 +147,12 @@ fn finish(mut command: Command) -> Result<Step, ClientError> {
 }
 
 /// The server's program: beside this one. Where cargo runs this one, cargo is asked to build that one too.
-fn server_program(renaksi: &Path) -> Result<PathBuf, ClientError> {
+fn server_program(ctx: &Context, renaksi: &Path) -> Result<PathBuf, ClientError> {
     let beside = renaksi.with_file_name(format!("renaksid{}", std::env::consts::EXE_SUFFIX));
     if let Some(cargo) = std::env::var_os("CARGO") {
         let release = renaksi.parent().is_some_and(|folder| folder.ends_with("release"));
         if !beside.exists() {
-            eprintln!("{}", t!("demo.building"));
+            ctx.notice(&t!("demo.building"));
         }
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--bin", "renaksid"]).args(release.then_some("--release"));
@@ -168,11 +178,6 @@ pub fn peak_kb(process: u32) -> Option<u64> {
 pub fn largest_child_peak_kb() -> Option<u64> {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).ok()?;
     u64::try_from(usage.max_rss()).ok()
-}
-
-/// Prints for people; a reader that went away ends nothing.
-pub fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn failed(what: &str, error: &std::io::Error) -> ClientError {

@@ -3,7 +3,7 @@
 use rust_i18n::t;
 use serde_json::Value;
 
-use super::stage::{Stage, Step, say};
+use super::stage::{Stage, Step};
 use crate::error::{ClientError, Rejected};
 
 /// The metrology officer's inspections: row `1.1.2.2` of the plan.
@@ -50,17 +50,17 @@ pub fn play(stage: &mut Stage) -> Result<Told, ClientError> {
 
 fn heading(stage: &Stage, time: &str, key: &str) -> Result<(), ClientError> {
     stage.set_clock(time)?;
-    say(&format!("\n── {} · {}", &time[..10], t!(key)));
+    stage.say(&format!("\n── {} · {}", &time[..10], t!(key)));
     Ok(())
 }
 
 fn found_office(stage: &mut Stage) -> Result<(), ClientError> {
     heading(stage, "2024-01-08T01:00:00Z", "demo.found")?;
-    let office = "Dinas Perdagangan, Koperasi, UKM dan Perindustrian";
+    let office = "Dinas Perdagangan, Koperasi, Usaha Kecil Menengah dan Perindustrian";
     let init = ["init", "--office", office, "--operator", OPERATOR, "--rehearsal", "--json"];
     server(stage, &init)?;
     let address = stage.start_server()?;
-    say(&t!("demo.serving", address = address));
+    stage.say(&t!("demo.serving", address = address));
     let people = [
         (OPERATOR, "operator", None),
         (ADMINISTRATOR, "administrator", None),
@@ -76,7 +76,7 @@ fn found_office(stage: &mut Stage) -> Result<(), ClientError> {
         let answer = json(&server(stage, &invite)?.stdout);
         let text = answer["invite"].as_str().unwrap_or_default().to_owned();
         ask(stage, name, &["enroll", &text])?;
-        say(&t!("demo.enrolled", name = name, role = crate::text::term("role", role)));
+        stage.say(&t!("demo.enrolled", name = name, role = crate::text::term("role", role)));
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ fn establish_plan(stage: &Stage) -> Result<(), ClientError> {
     let imported = ask(stage, ADMINISTRATOR, &["plan", "import", &file])?;
     let counts = &imported["counts"];
     let warnings = imported["warnings"].as_array().map_or(0, Vec::len);
-    say(&t!(
+    stage.say(&t!(
         "demo.imported",
         indicators = counts["indicators"],
         cells = counts["target_cells"],
@@ -136,7 +136,7 @@ fn first_quarter(stage: &Stage, told: &mut Told) -> Result<(), ClientError> {
     heading(stage, "2024-04-10T02:00:00Z", "demo.lock")?;
     let late = record(stage, OFFICER, UTTP, "8", "2024-03-28", "Pasar Legi")?;
     told.held.push(late);
-    say(&t!("demo.not_synchronised"));
+    stage.say(&t!("demo.not_synchronised"));
     lock(stage, "1")?;
     told.report_at_lock = report(stage, AUDITOR, "1")?;
     Ok(())
@@ -212,7 +212,7 @@ fn second_half(stage: &Stage, told: &mut Told) -> Result<(), ClientError> {
     let file = stage.path("laporan-tw2.csv").display().to_string();
     show(stage, OFFICE_HEAD, &["report", "--quarter", "2", "--format", "csv", "-o", &file])?;
 
-    say(&format!("\n── {}", t!("demo.audit")));
+    stage.say(&format!("\n── {}", t!("demo.audit")));
     show(stage, AUDITOR, &["audit", "log", "--indicator", UTTP])?;
     show(stage, AUDITOR, &["audit", "replay", "--to", BEFORE_REVISION])?;
     show(stage, AUDITOR, &["audit", "verify"])?;
@@ -241,17 +241,17 @@ fn record(
     place: &str,
 ) -> Result<String, ClientError> {
     let arguments = ["entry", "add", code, "--quantity", quantity, "--on", on, "--place", place];
-    echo(who, &arguments);
+    echo(stage, who, &arguments);
     let answer = ask(stage, who, &arguments)?;
     Ok(answer["entry_id"].as_str().unwrap_or_default().to_owned())
 }
 
 fn sync(stage: &Stage, told: &mut Told, who: &str, codes: &[i32]) -> Result<(), ClientError> {
-    echo(who, &["sync"]);
+    echo(stage, who, &["sync"]);
     let step = stage.person(who, &["--json", "sync"])?;
     expect(&step, codes, who, &["sync"])?;
     let report = json(&step.stdout);
-    say(&format!(
+    stage.say(&format!(
         "  {}",
         t!(
             "demo.synchronised",
@@ -262,7 +262,7 @@ fn sync(stage: &Stage, told: &mut Told, who: &str, codes: &[i32]) -> Result<(), 
         )
     ));
     for held in report["held"].as_array().into_iter().flatten() {
-        say(&format!("  {}", held["message"].as_str().unwrap_or_default()));
+        stage.say(&format!("  {}", held["message"].as_str().unwrap_or_default()));
     }
     told.syncs.push((who.to_owned(), report));
     Ok(())
@@ -275,13 +275,13 @@ fn show(stage: &Stage, who: &str, arguments: &[&str]) -> Result<(), ClientError>
 
 /// The same, of a long answer only so many lines.
 fn show_start(stage: &Stage, who: &str, arguments: &[&str], lines_max: usize) -> Result<(), ClientError> {
-    echo(who, arguments);
+    echo(stage, who, arguments);
     let step = stage.person(who, arguments)?;
     expect(&step, &[0], who, arguments)?;
     let lines: Vec<&str> = step.stdout.trim_end().lines().collect();
-    lines.iter().take(lines_max).for_each(|line| say(&format!("  {line}")));
+    lines.iter().take(lines_max).for_each(|line| stage.say(&format!("  {line}")));
     if lines.len() > lines_max {
-        say(&format!("  {}", t!("demo.more_lines", lines = lines.len() - lines_max)));
+        stage.say(&format!("  {}", t!("demo.more_lines", lines = lines.len() - lines_max)));
     }
     Ok(())
 }
@@ -303,12 +303,12 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-fn echo(who: &str, arguments: &[&str]) {
+fn echo(stage: &Stage, who: &str, arguments: &[&str]) {
     let quoted = arguments.iter().map(|word| match word.contains(' ') {
         true => format!("\"{word}\""),
         false => (*word).to_owned(),
     });
-    say(&format!("{who}$ renaksi {}", quoted.collect::<Vec<_>>().join(" ")));
+    stage.say(&format!("{who}$ renaksi {}", quoted.collect::<Vec<_>>().join(" ")));
 }
 
 fn expect(step: &Step, codes: &[i32], who: &str, arguments: &[&str]) -> Result<(), ClientError> {

@@ -33,6 +33,11 @@ pub struct AddArgs {
 pub(super) fn run(ctx: &Context, args: &AddArgs) -> Result<Done, ClientError> {
     let missing = || ClientError::NotUnderstood(Rejected::new("NOT_A_NUMBER").with("text", ""));
     let reading = args.reading.reading()?.ok_or_else(missing)?;
+    let texts = Texts {
+        place: find::said_maybe("--place", args.place.as_deref())?,
+        note: find::said_maybe("--note", args.note.as_deref())?,
+        reason: String::new(),
+    };
     let mut device = ctx.device()?;
     let state = &device.view().state;
     let on = match &args.on {
@@ -57,11 +62,6 @@ pub(super) fn run(ctx: &Context, args: &AddArgs) -> Result<Done, ClientError> {
             ],
         ),
         None => String::new(),
-    };
-    let texts = Texts {
-        place: args.place.as_deref().unwrap_or_default().trim().to_owned(),
-        note: args.note.as_deref().unwrap_or_default().trim().to_owned(),
-        reason: String::new(),
     };
     let command = Command::Entry(EntryCommand::Add(AddEntry { indicator: id, on, reading }));
     queue(ctx, &mut device, command, texts, &said)

@@ -49,25 +49,30 @@ struct Standing {
 pub(super) fn amend(ctx: &Context, args: &AmendArgs) -> Result<Done, ClientError> {
     let reading = args.reading.reading()?;
     let on = args.on.as_deref().map(find::date).transpose()?;
+    let place = args.place.as_deref().map(|place| find::said("--place", place)).transpose()?;
+    let note = args.note.as_deref().map(|note| find::said("--note", note)).transpose()?;
+    let reason = find::said("--reason", &args.reason)?;
     let mut device = ctx.device()?;
     let standing = standing(&device, &args.id)?;
-    let (on, reading) = (on.unwrap_or(standing.on), reading.unwrap_or(standing.reading));
-    let said = text::with("entry.amended", &[("value", &render::reading(&reading)), ("date", &on)]);
     let kept = texts_of(&device, standing.version)?;
-    let texts = Texts {
-        place: args.place.as_deref().map_or(kept.place, |place| place.trim().to_owned()),
-        note: args.note.as_deref().map_or(kept.note, |note| note.trim().to_owned()),
-        reason: args.reason.trim().to_owned(),
-    };
+    let (on, reading) = (on.unwrap_or(standing.on), reading.unwrap_or_else(|| standing.reading.clone()));
+    let (place, note) =
+        (place.unwrap_or_else(|| kept.place.clone()), note.unwrap_or_else(|| kept.note.clone()));
+    if (on, &reading, &place, &note) == (standing.on, &standing.reading, &kept.place, &kept.note) {
+        let cause = Rejected::new("NOTHING_TO_CHANGE").with("entry", &args.id);
+        return Err(ClientError::NotUnderstood(cause));
+    }
+    let said = text::with("entry.amended", &[("value", &render::reading(&reading)), ("date", &on)]);
+    let texts = Texts { place, note, reason };
     let amend = AmendEntry { entry: standing.entry, base: standing.version, on, reading };
     queue(ctx, &mut device, Command::Entry(EntryCommand::Amend(amend)), texts, &said)
 }
 
-pub(super) fn void(ctx: &Context, id: &str, reason: String) -> Result<Done, ClientError> {
+pub(super) fn void(ctx: &Context, id: &str, reason: &str) -> Result<Done, ClientError> {
+    let texts = Texts { reason: find::said("--reason", reason)?, ..Texts::default() };
     let mut device = ctx.device()?;
     let standing = standing(&device, id)?;
     let version = EntryVersion { entry: standing.entry, base: standing.version };
-    let texts = Texts { reason: reason.trim().to_owned(), ..Texts::default() };
     queue(ctx, &mut device, Command::Entry(EntryCommand::Void(version)), texts, &text::say("entry.voided"))
 }
 

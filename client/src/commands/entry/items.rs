@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::super::history;
 use crate::context::Context;
-use crate::device::{Device, Pending};
+use crate::device::{Device, HandedIn, Pending, ReceiptOutcome};
 use crate::error::{ClientError, Rejected};
-use crate::render::{self, Align};
+use crate::render::{self, Align, Column};
 use crate::text;
 
 /// One listed entry or piece of work on an entry.
@@ -34,7 +34,10 @@ pub struct Item {
     pub indicator: Option<IndicatorId>,
     pub author: PersonId,
     pub on: Option<Date>,
+    /// The quarter it counts in.
     pub quarter: Option<Quarter>,
+    /// The quarter of its day, where it counts in a later one.
+    pub carried_over_from: Option<Quarter>,
     pub reading: Option<Reading>,
     pub late: bool,
     pub position: Option<u64>,
@@ -61,6 +64,7 @@ pub fn all(device: &Device) -> Result<Vec<Item>, ClientError> {
         ..of_command(state, refused.key, device.identity().person, &refused.command)
     }));
     items.sort_by_key(|item| item.position);
+    items.extend(view.handed_in.iter().map(|handed_in| of_handed_in(&view.state, handed_in)));
     items.extend(view.pending.iter().map(|pending| of_pending(&view.state, pending)));
     Ok(items)
 }
@@ -92,12 +96,18 @@ fn of_entry(entry: &renaksi_domain::entry::Entry) -> Item {
         author: entry.author,
         on: Some(entry.on),
         quarter: Some(entry.quarter),
+        carried_over_from: carried_over(entry),
         reading: Some(entry.reading.clone()),
         late: entry.late,
         position: Some(entry.position),
         cause: None,
         texts: Texts::default(),
     }
+}
+
+fn carried_over(entry: &renaksi_domain::entry::Entry) -> Option<Quarter> {
+    let own = entry.on.quarter();
+    (own != entry.quarter).then_some(own)
 }
 
 fn of_held(state: &State, key: CommandKey, held: &Held) -> Item {
@@ -121,6 +131,21 @@ fn of_pending(state: &State, pending: &Pending) -> Item {
     }
 }
 
+/// What a revoked device handed in; its copy of the log will never have it.
+fn of_handed_in(state: &State, handed_in: &HandedIn) -> Item {
+    let (named, cause) = match &handed_in.outcome {
+        ReceiptOutcome::Recorded => ("recorded", None),
+        ReceiptOutcome::Held(cause) => ("held", Some(Rejected::from(cause))),
+        ReceiptOutcome::Refused(cause) => ("refused", Some(Rejected::from(cause))),
+    };
+    Item {
+        state: named,
+        cause,
+        texts: handed_in.texts.clone(),
+        ..of_command(state, handed_in.key, handed_in.envelope.author, &handed_in.envelope.command)
+    }
+}
+
 /// What a command says of itself and of the entry it changes.
 fn of_command(state: &State, key: CommandKey, author: PersonId, command: &Command) -> Item {
     let (name, about, said) = match command {
@@ -140,6 +165,8 @@ fn of_command(state: &State, key: CommandKey, author: PersonId, command: &Comman
     let indicator =
         said.as_ref().and_then(|(indicator, ..)| *indicator).or(entry.map(|entry| entry.indicator));
     let on = said.as_ref().map(|(_, on, _)| *on).or(entry.map(|entry| entry.on));
+    // What was carried over stays where it counts, unless it moves to another quarter.
+    let stays = entry.filter(|entry| on.is_some_and(|on| on.quarter() == entry.on.quarter()));
     Item {
         key,
         version: key,
@@ -149,7 +176,8 @@ fn of_command(state: &State, key: CommandKey, author: PersonId, command: &Comman
         indicator,
         author,
         on,
-        quarter: on.map(Date::quarter),
+        quarter: stays.map(|entry| entry.quarter).or(on.map(Date::quarter)),
+        carried_over_from: stays.and_then(carried_over),
         reading: said.map(|(.., reading)| reading),
         late: false,
         position: None,
@@ -181,6 +209,7 @@ impl Item {
             "indicator": indicator.map(|indicator| &indicator.measure),
             "date": self.on.map(|on| on.to_string()),
             "quarter": self.quarter.map(Quarter::number),
+            "carried_over_from": self.carried_over_from.map(Quarter::number),
             "quantity": quantity,
             "numerator": numerator,
             "denominator": denominator,
@@ -201,11 +230,16 @@ impl Item {
 /// Items for people.
 pub fn table(ctx: &Context, device: &Device, items: &[Item]) -> String {
     let state = &device.view().state;
-    let heads = ["id", "code", "date", "value", "state", "who", "cause"]
-        .map(|head| text::say(&format!("column.{head}")));
-    let aligned = |at: usize| if at == 3 { Align::Right } else { Align::Left };
-    let columns: Vec<(&str, Align)> =
-        heads.iter().enumerate().map(|(at, head)| (head.as_str(), aligned(at))).collect();
+    let column = |head: &str, align| Column::new(text::say(&format!("column.{head}")), align);
+    let columns = [
+        column("id", Align::Left),
+        column("code", Align::Left),
+        column("date", Align::Left),
+        column("value", Align::Right),
+        column("state", Align::Left).comfortable(12),
+        column("who", Align::Left).drop(1),
+        column("cause", Align::Left).comfortable(20),
+    ];
     let rows = items.iter().map(|item| {
         let indicator = item.indicator.and_then(|id| state.indicator(id));
         let changes = match item.about {
@@ -213,6 +247,9 @@ pub fn table(ctx: &Context, device: &Device, items: &[Item]) -> String {
             None => String::new(),
         };
         let late = if item.late { format!(", {}", text::say("entry.late")) } else { String::new() };
+        let carried = item.carried_over_from.map_or_else(String::new, |quarter| {
+            format!(", {}", text::with("entry.carried_over", &[("quarter", &quarter.number())]))
+        });
         let texts = [&item.texts.place, &item.texts.note, &item.texts.reason];
         let said = texts.into_iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
         vec![
@@ -220,7 +257,7 @@ pub fn table(ctx: &Context, device: &Device, items: &[Item]) -> String {
             indicator.map_or_else(String::new, |indicator| indicator.code.to_string()),
             item.on.map_or_else(String::new, |on| on.to_string()),
             item.reading.as_ref().map_or_else(|| item.command.to_owned(), render::reading),
-            format!("{}{late}", text::term("state", item.state)),
+            format!("{}{late}{carried}", text::term("state", item.state)),
             device.name_of(item.author),
             item.cause.as_ref().map_or(said, text::message),
         ]

@@ -1,7 +1,7 @@
 //! `entry verify` and `entry return`: by the head of unit, on the version that the server holds.
 
 use clap::Args;
-use renaksi_domain::command::{Command, Outcome};
+use renaksi_domain::command::{Command, Outcome, allowed_roles};
 use renaksi_domain::entry::{Entry, EntryCommand, EntryVersion, State as EntryState};
 use renaksi_domain::ids::CommandKey;
 use renaksi_proto::log::Texts;
@@ -35,6 +35,7 @@ pub(super) async fn verify(ctx: &Context, args: &VerifyArgs) -> Result<Done, Cli
     let mut device = fresh(ctx).await?;
     let versions = match args.all {
         true => {
+            may_judge(&device)?;
             let year = ctx.year(&device.view().confirmed, device.now())?;
             let wanted = args.indicator.as_deref();
             let indicator =
@@ -54,10 +55,25 @@ pub(super) async fn verify(ctx: &Context, args: &VerifyArgs) -> Result<Done, Cli
     judge(ctx, &mut device, &versions, commands).await
 }
 
-pub(super) async fn send_back(ctx: &Context, id: &str, reason: String) -> Result<Done, ClientError> {
+/// Who may verify nothing at all is told so, rather than that nothing waited.
+fn may_judge(device: &Device) -> Result<(), ClientError> {
+    let state = &device.view().confirmed;
+    let any = CommandKey::new(device.identity().origin, 0);
+    let command = Command::Entry(EntryCommand::Verify(EntryVersion { entry: any, base: any }));
+    let (person, today) = (device.identity().person, state.day(device.now()));
+    let roles = allowed_roles(&command);
+    if roles.iter().any(|role| state.people.has_role(person, *role, today)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    let cause = Rejected::new("ROLE_MAY_NOT").with("command", command.name()).with("role", names.join(", "));
+    Err(ClientError::NotAdmitted(cause))
+}
+
+pub(super) async fn send_back(ctx: &Context, id: &str, reason: &str) -> Result<Done, ClientError> {
+    let texts = Texts { reason: find::said("--reason", reason)?, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let version = version(&device, id)?;
-    let texts = Texts { reason: reason.trim().to_owned(), ..Texts::default() };
     let receipts =
         ask(&mut device, vec![(Command::Entry(EntryCommand::Return(version.clone())), texts)]).await?;
     let id = device.view().confirmed.public_id(version.entry);

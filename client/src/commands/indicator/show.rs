@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::entry::items;
 use crate::context::{Context, Done};
 use crate::error::ClientError;
-use crate::render::{self, Align, Paint};
+use crate::render::{self, Align, Column, Paint};
 use crate::view::{self, Row};
 use crate::{find, text};
 
@@ -93,7 +93,7 @@ fn versions_json(state: &State, indicator: &Indicator) -> Vec<Vec<Value>> {
 
 fn tell(ctx: &Context, state: &State, indicator: &Indicator, row: &Row<'_>, quarter: Quarter) {
     let title = format!("{}  {}", row.code, indicator.measure);
-    ctx.print(&render::paint(ctx.color, Paint::Bold, &title));
+    ctx.print(&render::paint(ctx.color, Paint::Bold, &render::fitted(&title)));
     let settings = indicator.settings_in(quarter);
     let standing = if indicator.confirmed { "indicator.confirmed" } else { "indicator.proposed" };
     let unit = indicator.unit.and_then(|unit| state.people.unit(unit)).map(|unit| unit.name.to_string());
@@ -124,13 +124,15 @@ fn tell(ctx: &Context, state: &State, indicator: &Indicator, row: &Row<'_>, quar
 
 fn figures_table(ctx: &Context, row: &Row<'_>, quarter: Quarter) -> String {
     let view::Subject::Indicator { figures, .. } = &row.subject else { return String::new() };
-    let heads = ["quarter", "target", "realised", "verified", "achievement", "rating"]
-        .map(|head| text::say(&format!("column.{head}")));
-    let columns: Vec<(&str, Align)> = heads
-        .iter()
-        .enumerate()
-        .map(|(at, head)| (head.as_str(), if (1..5).contains(&at) { Align::Right } else { Align::Left }))
-        .collect();
+    let column = |head: &str, align| Column::new(text::say(&format!("column.{head}")), align);
+    let columns = [
+        column("quarter", Align::Left).comfortable(12),
+        column("target", Align::Right).comfortable(20),
+        column("realised", Align::Right),
+        column("verified", Align::Right),
+        column("achievement", Align::Right),
+        column("rating", Align::Left),
+    ];
     let named = Quarter::ALL
         .iter()
         .zip(&figures.quarters)
@@ -140,7 +142,7 @@ fn figures_table(ctx: &Context, row: &Row<'_>, quarter: Quarter) -> String {
     let rows = named.chain(sums).map(|(name, line)| {
         vec![
             name,
-            render::cell(&line.target.label()),
+            view::target_label(&line.target),
             view::realised_label(&line.realised),
             view::realised_label(&line.realised_verified),
             view::achievement_label(line),

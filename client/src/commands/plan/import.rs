@@ -1,22 +1,29 @@
 //! `plan import`: reads the file, says everything about it, and (without `--dry-run`) submits it as one group.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 use clap::Args;
 use renaksi_documents::{Counts, Measure, PlanDocument, ReadError, RowLevel, Warning, txt};
 use renaksi_domain::command::Command;
 use renaksi_domain::indicator::Level;
+use renaksi_domain::people::folded;
 use renaksi_domain::plan::{FinishImport, ImportIndicator, ImportObjective, PlanCommand, StartImport};
+use renaksi_domain::time::Quarter;
 use renaksi_proto::log::Texts;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::revision::{ask, fresh};
 use crate::context::{Context, Done};
+use crate::device::Device;
 use crate::error::{ClientError, Rejected};
-use crate::render::{self, Align, Paint};
+use crate::render::{self, Align, Column, Paint};
 use crate::text;
+
+/// The plan's title names another office than the one whose device imports it.
+const OFFICE_DIFFERS: &str = "OFFICE_DIFFERS";
 
 /// Warnings of one code that are said whole; of the rest only the lines.
 const WARNINGS_SHOWN: usize = 4;
@@ -33,15 +40,28 @@ pub struct ImportArgs {
 
 pub(super) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Done, ClientError> {
     let bytes = read(args)?;
-    let plan = txt::read_plan(&bytes).map_err(|error| ClientError::NotAdmitted(no_plan(&error)))?;
+    let mut plan = txt::read_plan(&bytes).map_err(|error| {
+        let whole = std::fs::metadata(&args.file).ok().filter(|file| file.is_file()).map(|file| file.len());
+        ClientError::NotAdmitted(no_plan(&error, whole))
+    })?;
     let year = i16::try_from(plan.year).unwrap_or(i16::MAX);
     if let Some(wanted) = ctx.year.filter(|wanted| *wanted != year) {
         let cause = Rejected::new("YEAR_DIFFERS").with("found", year).with("wanted", wanted);
         return Err(ClientError::NotAdmitted(cause));
     }
     let position = match args.dry_run {
-        true => None,
-        false => Some(submit(ctx, &plan, year, &bytes).await?),
+        true => {
+            // A device is not needed; where there is one, it knows whose plan this should be.
+            if let Ok(device) = ctx.device() {
+                warn_of_other_office(&mut plan, &bytes, &device.identity().office_name);
+            }
+            None
+        }
+        false => {
+            let mut device = fresh(ctx).await?;
+            warn_of_other_office(&mut plan, &bytes, &device.identity().office_name);
+            Some(submit(&mut device, &plan, year, &bytes).await?)
+        }
     };
     match ctx.json {
         true => ctx.print_json(&plan_json(&plan, position)),
@@ -50,25 +70,53 @@ pub(super) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Done, Client
     Ok(Done::Well)
 }
 
+/// Reads no more than one byte over the limit: what has no end (a device, a pipe) ends there too.
 fn read(args: &ImportArgs) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(&args.file).map_err(|error| {
-        let about = |code| Rejected::new(code).with("path", args.file.display());
-        match error.kind() {
-            ErrorKind::NotFound => ClientError::NotUnderstood(about("FILE_NOT_FOUND")),
-            _ => ClientError::Failed(about("IO_FAILED").with("cause", error)),
-        }
-    })
+    let about = |code| Rejected::new(code).with("path", args.file.display());
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => ClientError::NotUnderstood(about("FILE_NOT_FOUND")),
+        _ => ClientError::Failed(about("IO_FAILED").with("cause", error)),
+    };
+    let file = File::open(&args.file).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        let cause = about("IO_FAILED").with("cause", text::say("common.is_folder"));
+        return Err(ClientError::Failed(cause));
+    }
+    let mut bytes = Vec::new();
+    file.take(txt::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// A plan of another office is imported all the same: offices are renamed. It is not imported without a word.
+fn warn_of_other_office(plan: &mut PlanDocument, bytes: &[u8], office: &str) {
+    if folded(&plan.office) == folded(office) {
+        return;
+    }
+    let title = |line: &&[u8]| {
+        let line = folded(&String::from_utf8_lossy(line));
+        !line.is_empty() && folded(&plan.office).starts_with(&line)
+    };
+    let line = bytes.split(|byte| *byte == b'\n').position(|line| title(&line)).map_or(1, |at| at + 1);
+    plan.warnings.push(Warning {
+        line: u32::try_from(line).unwrap_or(u32::MAX),
+        code: OFFICE_DIFFERS,
+        message: format!("the file is the plan of \"{}\", this office is \"{office}\"", plan.office),
+        details: vec![("found", plan.office.clone()), ("office", office.to_owned())],
+    });
+    plan.warnings.sort();
 }
 
 /// The reader's cause with the objects its text names.
-fn no_plan(error: &ReadError) -> Rejected {
+fn no_plan(error: &ReadError, whole: Option<u64>) -> Rejected {
     let cause = Rejected::new(error.code());
     let cause = match error.line() {
         Some(line) => cause.with("line", line),
         None => cause,
     };
     let cause = match error {
-        ReadError::FileTooLarge { bytes, limit } => cause.with("bytes", bytes).with("limit", limit),
+        ReadError::FileTooLarge { bytes, limit } => {
+            cause.with("bytes", whole.unwrap_or(*bytes as u64)).with("limit", limit)
+        }
         ReadError::NotPlainText { what } => cause.with("what", what),
         ReadError::NotUtf8 { offset, guess, .. } => cause.with("offset", offset).with("guess", guess),
         ReadError::ControlCharacter { code, .. } => cause.with("character", format!("U+{code:04X}")),
@@ -89,11 +137,15 @@ fn no_plan(error: &ReadError) -> Rejected {
     cause.with("reader", error)
 }
 
-async fn submit(ctx: &Context, plan: &PlanDocument, year: i16, bytes: &[u8]) -> Result<u64, ClientError> {
-    let mut device = fresh(ctx).await?;
+async fn submit(
+    device: &mut Device,
+    plan: &PlanDocument,
+    year: i16,
+    bytes: &[u8],
+) -> Result<u64, ClientError> {
     let commands = commands(plan, year, Sha256::digest(bytes).into());
     let commands = commands.into_iter().map(|command| (Command::Plan(command), Texts::default())).collect();
-    let receipts = ask(&mut device, commands).await?;
+    let receipts = ask(device, commands).await?;
     Ok(receipts.last().map_or(0, |receipt| receipt.position))
 }
 
@@ -217,18 +269,10 @@ fn tree_json(plan: &PlanDocument) -> Vec<Value> {
 fn tell(ctx: &Context, plan: &PlanDocument, position: Option<u64>) {
     let title = format!("{} · {}", plan.office, plan.year);
     ctx.print(&render::paint(ctx.color, Paint::Bold, &title));
-    let right = |label| (label, Align::Right);
-    let heads = ["code", "indicator", "unit", "kind"].map(|head| text::say(&format!("column.{head}")));
-    let columns = [
-        (heads[0].as_str(), Align::Left),
-        (heads[1].as_str(), Align::Left),
-        (heads[2].as_str(), Align::Left),
-        right("TW 1"),
-        right("TW 2"),
-        right("TW 3"),
-        right("TW 4"),
-        (heads[3].as_str(), Align::Left),
-    ];
+    let column = |head: &str| Column::new(text::say(&format!("column.{head}")), Align::Left);
+    let mut columns = vec![column("code"), column("indicator").comfortable(22), column("unit").drop(2)];
+    columns.extend(Quarter::ALL.map(|quarter| Column::new(quarter.to_string(), Align::Right)));
+    columns.push(column("kind").drop(1));
     ctx.print(&render::table(ctx.color, &columns, tree_rows(plan)));
     let counts = named_counts(plan.counts()).into_iter();
     let counts = counts.map(|(key, count)| (text::say(&format!("count.{key}")), count.to_string()));
@@ -242,19 +286,15 @@ fn tell(ctx: &Context, plan: &PlanDocument, position: Option<u64>) {
     }
 }
 
-fn tree_rows(plan: &PlanDocument) -> Vec<Vec<String>> {
+fn tree_rows(plan: &PlanDocument) -> Vec<render::Row> {
     let mut rows = Vec::new();
-    let heading = |code: String, name: &str| {
-        let mut row = vec![code, name.to_uppercase()];
-        row.resize(8, String::new());
-        row
-    };
+    let heading = |code: String, name: &str| render::Row::Wide(code, name.to_owned());
     let measured = |code: String, measure: &Measure| {
         let doubt = if measure.proposal.uncertain { " ?" } else { "" };
         let mut row = vec![code, measure.indicator.clone(), measure.unit.clone().unwrap_or_default()];
         row.extend(measure.targets.iter().map(render::target));
         row.push(format!("{}{doubt}", text::term("kind", measure.proposal.kind.name())));
-        row
+        render::Row::Cells(row)
     };
     for (o, objective) in (1..).zip(&plan.objectives) {
         rows.push(heading(o.to_string(), &objective.name));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::context::{Context, Done};
 use crate::device::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
-use crate::render::{self, Align, Paint};
+use crate::render::{self, Align, Column, Paint};
 use crate::view::{self, Row, Subject};
 use crate::{find, text};
 
@@ -93,33 +93,37 @@ fn tell(ctx: &Context, state: &State, year: i16, quarter: Quarter, rows: &[Row<'
             ("position", &state.position),
         ],
     );
-    ctx.print(&render::paint(ctx.color, Paint::Bold, &title));
-    let heads =
-        ["code", "indicator", "unit", "target", "realised", "verified", "achievement", "to_date", "rating"]
-            .map(|head| text::say(&format!("column.{head}")));
-    let aligned = |at: usize| if (3..8).contains(&at) { Align::Right } else { Align::Left };
-    let columns: Vec<(&str, Align)> =
-        heads.iter().enumerate().map(|(at, head)| (head.as_str(), aligned(at))).collect();
+    ctx.print(&render::paint(ctx.color, Paint::Bold, &render::fitted(&title)));
+    let column = |head: &str, align| Column::new(text::say(&format!("column.{head}")), align);
+    let columns = [
+        column("code", Align::Left),
+        column("indicator", Align::Left).comfortable(20),
+        column("unit", Align::Left).drop(3),
+        column("target", Align::Right),
+        column("realised", Align::Right).drop(1),
+        column("verified", Align::Right),
+        column("achievement", Align::Right),
+        column("to_date", Align::Right).drop(2),
+        column("rating", Align::Left).drop(4),
+    ];
     ctx.print(&render::table(ctx.color, &columns, rows.iter().map(|row| line(row, quarter))));
 }
 
-fn line(row: &Row<'_>, quarter: Quarter) -> Vec<String> {
+fn line(row: &Row<'_>, quarter: Quarter) -> render::Row {
     let Subject::Indicator { indicator, figures, .. } = &row.subject else {
-        let mut heading = vec![row.code.clone(), row.name.to_uppercase()];
-        heading.resize(9, String::new());
-        return heading;
+        return render::Row::Wide(row.code.clone(), row.name.to_owned());
     };
     let now = &figures.quarters[quarter.index()];
-    vec![
+    render::Row::Cells(vec![
         row.code.clone(),
         indicator.measure.to_string(),
         indicator.satuan.as_deref().unwrap_or_default().to_owned(),
-        render::cell(&now.target.label()),
+        view::target_label(&now.target),
         view::realised_label(&now.realised),
         view::realised_label(&now.realised_verified),
         view::achievement_label(now),
         view::achievement(&figures.to_date)
             .map_or_else(|| "–".to_owned(), |percent| render::number(&percent)),
         now.rating().map_or_else(String::new, |rating| rating.name.to_owned()),
-    ]
+    ])
 }

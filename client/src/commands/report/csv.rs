@@ -9,11 +9,19 @@ use renaksi_domain::time::Quarter;
 
 use super::rows::{Achieved, ReportRow};
 use super::{OFFICIAL, say_in};
+use crate::render::printable;
 
-/// The whole file.
-pub(super) fn render(rows: &[ReportRow], about: PlanQuarter) -> String {
+/// The whole file. That of a training office begins with a row that says so.
+pub(super) fn render(rows: &[ReportRow], about: PlanQuarter, rehearsal: Option<&str>) -> String {
     let mut out = String::new();
-    line(&mut out, heads(about));
+    let heads = heads(about);
+    if let Some(office) = rehearsal {
+        let mut title = vec![say_in(OFFICIAL, "report.rehearsal", &[]), office.to_owned()];
+        // Every row of a CSV has as many cells as any other.
+        title.resize(heads.len(), String::new());
+        line(&mut out, title);
+    }
+    line(&mut out, heads);
     for row in rows {
         line(&mut out, cells(row, about));
     }
@@ -84,7 +92,7 @@ fn comma(plain: &str) -> String {
 }
 
 fn line(out: &mut String, cells: Vec<String>) {
-    let quoted: Vec<String> = cells.iter().map(|cell| quoted(&harmless(cell))).collect();
+    let quoted: Vec<String> = cells.iter().map(|cell| quoted(&harmless(&printable(cell)))).collect();
     out.push_str(&quoted.join(","));
     out.push_str("\r\n");
 }

@@ -7,7 +7,7 @@ use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::time::Quarter;
 use serde_json::{Value, json};
 
-use super::{OFFICIAL, say_in};
+use super::{OFFICIAL, rehearsal, say_in};
 use crate::render;
 use crate::text::Language;
 use crate::view;
@@ -42,6 +42,8 @@ pub(super) struct Achieved {
     pub rating: Option<&'static str>,
     /// Why there is no figure, or what is to be known about it.
     pub reason: Option<&'static str>,
+    /// What the targets that are there add up to, where one is missing.
+    pub target_partial: Option<String>,
     /// The achievement of everything reported, where nothing is verified yet.
     pub unverified: Option<String>,
 }
@@ -54,18 +56,23 @@ impl Achieved {
             achievement,
             rating: line.rating().map(|rating| rating.name),
             reason: view::reason(line),
+            target_partial: view::partial(&line.target),
             unverified,
         }
     }
 
     fn note(&self, language: Language) -> Option<String> {
-        match (&self.unverified, self.reason) {
-            (Some(percent), _) => {
-                Some(say_in(language, "report.not_verified", &[("percent", render::number(percent))]))
-            }
-            (None, Some(reason)) => Some(say_in(language, &format!("term.reason.{reason}"), &[])),
-            (None, None) => None,
+        if let Some(percent) = &self.unverified {
+            return Some(say_in(language, "report.not_verified", &[("percent", render::number(percent))]));
         }
+        let reason = say_in(language, &format!("term.reason.{}", self.reason?), &[]);
+        Some(match &self.target_partial {
+            Some(figure) => {
+                let values = [("reason", reason), ("figure", render::number(figure))];
+                say_in(language, "report.target_partial", &values)
+            }
+            None => reason,
+        })
     }
 }
 
@@ -169,6 +176,7 @@ impl ReportRow {
             "achievement": each(|achieved| json!(achieved.achievement)),
             "rating": each(|achieved| json!(achieved.rating)),
             "reason": each(|achieved| json!(achieved.reason)),
+            "target_partial": each(|achieved| json!(achieved.target_partial)),
             "drivers": null,
             "obstacles": null,
             "follow_up": null,
@@ -181,13 +189,16 @@ impl ReportRow {
 /// The whole report. The same state gives the same bytes.
 pub(super) fn json(state: &State, about: PlanQuarter) -> Value {
     let rows: Vec<Value> = rows(state, about).iter().map(|row| row.json(about)).collect();
-    json!({
+    let mut report = json!({
         "office": state.office.as_ref().map(|office| &office.name),
         "year": about.year,
         "quarter": about.quarter.number(),
-        "rehearsal": state.office.as_ref().is_some_and(|office| office.rehearsal),
-        "locked": state.is_locked(about),
-        "as_of": { "position": state.position, "time": state.time.rfc3339() },
-        "rows": rows,
-    })
+    });
+    if rehearsal(state).is_some() {
+        report["rehearsal"] = json!(true);
+    }
+    report["locked"] = json!(state.is_locked(about));
+    report["as_of"] = json!({ "position": state.position, "time": state.time.rfc3339() });
+    report["rows"] = json!(rows);
+    report
 }

@@ -2,8 +2,8 @@ use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::time::Quarter;
 
 use super::csv::{harmless, quoted, render};
+use super::file::write_whole;
 use super::rows::{json, rows};
-use super::write_whole;
 use crate::commands::audit::fixture::Office;
 
 const TW3: PlanQuarter = PlanQuarter { year: 2024, quarter: Quarter::Q3 };
@@ -44,7 +44,7 @@ fn the_report_has_the_offices_columns() {
     let verified = office.entry("2024-07-09", "100");
     office.entry("2024-08-01", "44,5");
     office.verify(verified);
-    let csv = render(&rows(&office.state, TW3), TW3);
+    let csv = render(&rows(&office.state, TW3), TW3, None);
     let lines: Vec<&str> = csv.split("\r\n").collect();
     assert_eq!(
         lines[0],
@@ -82,7 +82,10 @@ fn rows_without_a_figure_say_why_once() {
     office.entry("2024-07-09", "60");
     let rows = rows(&office.state, TW3);
     let note = |at: usize| rows[at].note(crate::text::Language::Indonesian, TW3);
-    assert_eq!(note(0), "TW 3: tidak direncanakan; s.d. TW 3: belum dilaporkan; tahun: target kosong");
+    assert_eq!(
+        note(0),
+        "TW 3: tidak direncanakan; s.d. TW 3: belum dilaporkan; tahun: target kosong (7,8, belum lengkap)"
+    );
     let unverified = note(2);
     assert!(
         unverified.starts_with("TW 3: 50,00 % dilaporkan, belum diverifikasi; s.d. TW 3: "),
@@ -96,11 +99,11 @@ fn the_same_state_gives_the_same_bytes() {
     office.entry("2024-07-09", "60");
     office.lock(Quarter::Q3);
     let locked = office.state.clone();
-    let first = (render(&rows(&locked, TW3), TW3), json(&locked, TW3).to_string());
+    let first = (render(&rows(&locked, TW3), TW3, None), json(&locked, TW3).to_string());
     let mut again = Office::established();
     again.entry("2024-07-09", "60");
     again.lock(Quarter::Q3);
-    assert_eq!(first, (render(&rows(&again.state, TW3), TW3), json(&again.state, TW3).to_string()));
+    assert_eq!(first, (render(&rows(&again.state, TW3), TW3, None), json(&again.state, TW3).to_string()));
 }
 
 #[test]
@@ -113,4 +116,59 @@ fn a_report_replaces_a_file_whole() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
     let error = write_whole(&folder.path().join("missing/laporan.csv"), b"new").unwrap_err();
     assert_eq!(error.exit_code(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link_and_its_target_is_written() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("archive")).unwrap();
+    std::fs::write(path("archive/laporan.csv"), "old").unwrap();
+    std::fs::set_permissions(path("archive/laporan.csv"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("archive/laporan.csv", path("one.csv")).unwrap();
+    symlink("one.csv", path("two.csv")).unwrap();
+    write_whole(&path("two.csv"), b"new").unwrap();
+    assert_eq!(std::fs::read(path("archive/laporan.csv")).unwrap(), b"new");
+    assert!(path("one.csv").is_symlink() && path("two.csv").is_symlink());
+    let mode = std::fs::metadata(path("archive/laporan.csv")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640, "the file keeps its permissions");
+    symlink("archive/later.csv", path("dangling.csv")).unwrap();
+    write_whole(&path("dangling.csv"), b"new").unwrap();
+    assert!(path("dangling.csv").is_symlink() && path("archive/later.csv").is_file());
+    symlink("loop.csv", path("loop.csv")).unwrap();
+    assert_eq!(write_whole(&path("loop.csv"), b"new").unwrap_err().exit_code(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_left_alone() {
+    use std::os::unix::fs::FileTypeExt;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [socket.as_path(), folder.path(), std::path::Path::new("/dev/null")] {
+        let error = write_whole(path, b"new").unwrap_err();
+        assert_eq!((error.exit_code(), error.cause().code.as_str()), (1, "IO_FAILED"), "{}", path.display());
+        assert!(error.cause().details[0].1.contains(&path.display().to_string()));
+    }
+    assert!(std::fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn the_csv_of_a_training_office_says_so_in_its_first_row() {
+    let office = Office::established();
+    let rows = rows(&office.state, TW3);
+    let (plain, marked) = (render(&rows, TW3, None), render(&rows, TW3, Some("Dinas \"Contoh\", Kota")));
+    let (first, rest) = marked.split_once("\r\n").unwrap();
+    assert!(first.starts_with("LATIHAN / REHEARSAL,\"Dinas \"\"Contoh\"\", Kota\","), "{first}");
+    assert_eq!(rest, plain);
+    let heads = plain.lines().next().unwrap().matches(',').count();
+    assert_eq!(first.matches(',').count(), heads + 1, "as many cells, and the comma of the name");
+    assert_eq!(json(&office.state, TW3)["rehearsal"], true);
+    let mut real = office.state;
+    real.office.as_mut().unwrap().rehearsal = false;
+    assert!(json(&real, TW3).get("rehearsal").is_none());
 }

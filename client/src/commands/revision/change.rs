@@ -4,7 +4,6 @@ use renaksi_domain::State;
 use renaksi_domain::ids::{IndicatorId, RevisionId};
 use renaksi_domain::indicator::{Indicator, LowerFormula, Polarity};
 use renaksi_domain::proposal::Kind;
-use renaksi_domain::quantity::Target;
 use renaksi_domain::revision::{Change, Revision};
 use renaksi_domain::time::Quarter;
 
@@ -30,8 +29,7 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
     };
     let settings = indicator.settings_in(revision.draft.effective);
     let mut changes = Vec::new();
-    for cell in &args.changes.target {
-        let (quarter, new) = cell_of(cell)?;
+    for (quarter, new) in find::quarter_targets(&args.changes.target)? {
         let old = indicator.target(quarter).clone();
         changes.push(Change::Target { indicator: indicator_id, quarter, old, new });
     }
@@ -48,7 +46,7 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
         changes.push(Change::Formula { indicator: indicator_id, old: settings.formula, new });
     }
     if let Some(new) = &args.changes.rename {
-        let new = new.split_whitespace().collect::<Vec<_>>().join(" ").into();
+        let new = find::said("--rename", new)?.split_whitespace().collect::<Vec<_>>().join(" ").into();
         changes.push(Change::Rename { indicator: indicator_id, old: indicator.measure.clone(), new });
     }
     if let Some(name) = &args.changes.reassign {
@@ -59,16 +57,6 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
         changes.push(Change::Retire { indicator: indicator_id });
     }
     Ok(changes)
-}
-
-/// `3=200`: a quarter and its target; `3=-` is not planned, `3=` is missing.
-fn cell_of(option: &str) -> Result<(Quarter, Target), ClientError> {
-    let bad = || ClientError::NotUnderstood(Rejected::new("BAD_TARGET").with("text", option));
-    let (number, cell) = option.split_once('=').ok_or_else(bad)?;
-    let quarter = find::quarter(number.trim().parse().map_err(|_| bad())?)?;
-    Target::parse_cell(cell)
-        .map(|target| (quarter, target))
-        .map_err(|error| find::unreadable_number(cell, &error))
 }
 
 fn named<T>(option: &str, name: &str, from_name: fn(&str) -> Option<T>) -> Result<T, ClientError> {

@@ -16,6 +16,7 @@ use crate::error::ClientError;
 use crate::find;
 use crate::render::{self, Align};
 use crate::text;
+use crate::view::target_label;
 
 pub(super) fn run(ctx: &Context, revision: &str) -> Result<Done, ClientError> {
     let device = ctx.device()?;
@@ -35,6 +36,8 @@ pub(super) struct Targets {
     pub quarters: [String; 4],
     pub to_date: [String; 4],
     pub year: String,
+    /// `to_date` and `year` for people: where a cell is missing, what the others add up to.
+    pub shown: ([String; 4], String),
     pub retired_from: Option<u8>,
 }
 
@@ -101,10 +104,12 @@ fn made_up_approval(state: &State, id: RevisionId) -> Record {
 
 fn targets(state: &State, indicator: &Indicator) -> Targets {
     let of = |period| line(state, indicator, period).target.label();
+    let shown = |period| target_label(&line(state, indicator, period).target);
     Targets {
         quarters: Quarter::ALL.map(|quarter| of(Period::Quarter(quarter))),
         to_date: Quarter::ALL.map(|quarter| of(Period::ToDate(quarter))),
         year: of(Period::Year),
+        shown: (Quarter::ALL.map(|quarter| shown(Period::ToDate(quarter))), shown(Period::Year)),
         retired_from: indicator.retired.map(|(_, quarter)| quarter.number()),
     }
 }
@@ -169,15 +174,10 @@ impl Preview {
                 cells.push(year.to_owned());
                 rows.push(cells);
             };
-            line(
-                [&indicator.code, &indicator.measure],
-                "revision.before",
-                &before.quarters,
-                &render::cell(&before.year),
-            );
-            line(["", ""], "revision.after", &after.quarters, &render::cell(&after.year));
-            line(["", ""], "revision.before_to_date", &before.to_date, "");
-            line(["", ""], "revision.after_to_date", &after.to_date, "");
+            line([&indicator.code, &indicator.measure], "revision.before", &before.quarters, &before.shown.1);
+            line(["", ""], "revision.after", &after.quarters, &after.shown.1);
+            line(["", ""], "revision.before_to_date", &before.shown.0, "");
+            line(["", ""], "revision.after_to_date", &after.shown.0, "");
         }
         ctx.print(&render::table(ctx.color, &columns, rows));
         for (id, _, after) in &self.rows {
