@@ -60,6 +60,7 @@ const RULES: &[Rule] = &[
         krate: "server",
         ours: &["domain", "ledger", "proto"],
         normal: &[
+            "axum",
             "clap",
             "getrandom",
             "hyper-util",
@@ -121,6 +122,7 @@ const RULES: &[Rule] = &[
 
 /// Why each crate that others wrote is here at all. The larger choices have a note in docs/adr.
 const REASONS: &[(&str, &str)] = &[
+    ("axum", "pages of a browser over plain HTTP: health now"),
     ("base64", "certificates as PEM"),
     ("clap", "the programs' options"),
     ("clap_complete", "completions for the shells"),
