@@ -29,6 +29,10 @@ pub struct DemoArgs {
 /// # Errors
 /// Exit 1 when a step fails or a line of the summary does not hold.
 pub async fn run(ctx: &Context, args: DemoArgs) -> Result<Done, ClientError> {
+    if let Some(code) = stage::play_under_cargo(ctx)? {
+        // What there is to say is said.
+        std::process::exit(code);
+    }
     let started = Instant::now();
     let dir =
         args.dir.unwrap_or_else(|| std::env::temp_dir().join(format!("renaksi-demo-{}", std::process::id())));

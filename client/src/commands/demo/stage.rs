@@ -13,6 +13,9 @@ use serde_json::Value;
 use crate::context::Context;
 use crate::error::{ClientError, Rejected};
 
+/// Set by cargo for the programs it runs: its own path.
+const CARGO: &str = "CARGO";
+
 /// Where the demo plays.
 #[derive(Debug)]
 pub struct Stage {
@@ -42,7 +45,7 @@ impl Stage {
         }
         fs::create_dir_all(&dir).map_err(|error| failed("make the folder", &error))?;
         let renaksi = std::env::current_exe().map_err(|error| failed("find the program", &error))?;
-        let renaksid = server_program(ctx, &renaksi)?;
+        let renaksid = server_program(&renaksi)?;
         Ok(Stage { dir, renaksi, renaksid, server: None, ctx: ctx.clone() })
     }
 
@@ -146,24 +149,33 @@ fn finish(mut command: Command) -> Result<Step, ClientError> {
     })
 }
 
-/// The server's program: beside this one. Where cargo runs this one, cargo is asked to build that one too.
-fn server_program(ctx: &Context, renaksi: &Path) -> Result<PathBuf, ClientError> {
+/// The server's program: beside this one.
+fn server_program(renaksi: &Path) -> Result<PathBuf, ClientError> {
     let beside = renaksi.with_file_name(format!("renaksid{}", std::env::consts::EXE_SUFFIX));
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let release = renaksi.parent().is_some_and(|folder| folder.ends_with("release"));
-        if !beside.exists() {
-            ctx.notice(&t!("demo.building"));
-        }
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--bin", "renaksid"]).args(release.then_some("--release"));
-        build.status().map_err(|error| failed("run cargo", &error))?;
-    }
     match beside.exists() {
         true => Ok(beside),
         false => Err(ClientError::Failed(
             Rejected::new("SERVER_PROGRAM_MISSING").with("program", beside.display()),
         )),
     }
+}
+
+/// Where cargo runs this program, it has built this one alone: lets it build the server too, then plays in a process of
+/// its own, so that memory and seconds are the demo's and not the compiler's. Answers that process's exit code.
+pub fn play_under_cargo(ctx: &Context) -> Result<Option<i32>, ClientError> {
+    let Some(cargo) = std::env::var_os(CARGO) else { return Ok(None) };
+    let renaksi = std::env::current_exe().map_err(|error| failed("find the program", &error))?;
+    if server_program(&renaksi).is_err() {
+        ctx.notice(&t!("demo.building"));
+    }
+    let release = renaksi.parent().is_some_and(|folder| folder.ends_with("release"));
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--bin", "renaksid"]).args(release.then_some("--release"));
+    build.status().map_err(|error| failed("run cargo", &error))?;
+    let mut demo = Command::new(renaksi);
+    demo.args(std::env::args_os().skip(1)).env_remove(CARGO);
+    let ended = demo.status().map_err(|error| failed("start the demo", &error))?;
+    Ok(Some(ended.code().unwrap_or(1)))
 }
 
 /// Peak resident memory of a running process in kilobytes, where the system tells.
