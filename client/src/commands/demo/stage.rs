@@ -171,6 +171,13 @@ pub fn play_under_cargo(ctx: &Context) -> Result<Option<i32>, ClientError> {
     let release = renaksi.parent().is_some_and(|folder| folder.ends_with("release"));
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--bin", "renaksid"]).args(release.then_some("--release"));
+    // What cargo said of this package is nothing to the build: ring's build script would compile everything anew for it.
+    let told = |name: &str| {
+        name == "OUT_DIR" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)) {
+        build.env_remove(name);
+    }
     build.status().map_err(|error| failed("run cargo", &error))?;
     let mut demo = Command::new(renaksi);
     demo.args(std::env::args_os().skip(1)).env_remove(CARGO);
