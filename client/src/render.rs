@@ -9,7 +9,7 @@ use renaksi_domain::State;
 use renaksi_domain::command::is_unprintable;
 use renaksi_domain::entry::Reading;
 use renaksi_domain::ids::{CommandKey, entry_id};
-use renaksi_domain::quantity::Target;
+use renaksi_domain::quantity::{Target, indonesian};
 
 use crate::error::Rejected;
 use crate::text;
@@ -89,7 +89,7 @@ pub fn pairs(pairs: &[(String, String)]) -> String {
 
 /// A decimal string for people: with a comma.
 pub fn number(plain: &str) -> String {
-    text::number(plain)
+    indonesian(plain)
 }
 
 /// A JSON cell (`"7.8"`, `"not planned"`, a text) for people.

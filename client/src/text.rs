@@ -4,6 +4,7 @@
 //! Texts of errors are found by code: `error.<CODE>.message` and `error.<CODE>.hint`. A code whose details differ from
 //! case to case has a text of its own for a detail that is there: `error.<CODE>.message_<detail>`.
 
+use renaksi_domain::quantity::indonesian;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -155,7 +156,7 @@ fn part(cause: &Rejected, part: &str) -> String {
 fn detail(key: &str, value: &str) -> String {
     match key {
         "candidates" => candidates(value),
-        "quantity" | "stated" | "holds" => number(value),
+        "quantity" | "stated" | "holds" => indonesian(value),
         "role" | "beside" => value.split(", ").map(|role| term("role", role)).collect::<Vec<_>>().join(", "),
         "state" | "kind" | "level" | "change" | "command" | "wanted_reading" => term(key, value),
         _ => value.to_owned(),
@@ -177,29 +178,6 @@ pub fn warning(warning: &Warning) -> String {
         }),
         None => warning.message.clone(),
     }
-}
-
-/// A decimal string as the office reads it: `1234.5` is `1.234,5`. What is no number stays as it is.
-pub fn number(plain: &str) -> String {
-    let (sign, unsigned) = plain.strip_prefix('-').map_or(("", plain), |rest| ("-", rest));
-    let (whole, fraction) =
-        unsigned.split_once('.').map_or((unsigned, None), |(whole, rest)| (whole, Some(rest)));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || fraction.is_some_and(|fraction| !digits(fraction)) {
-        return plain.to_owned();
-    }
-    let mut out = String::from(sign);
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            out.push('.');
-        }
-        out.push(digit);
-    }
-    if let Some(fraction) = fraction {
-        out.push(',');
-        out.push_str(fraction);
-    }
-    out
 }
 
 fn template(language: Language, key: &str) -> Option<String> {
@@ -456,7 +434,7 @@ mod tests {
         for (plain, shown) in
             [("7.80", "7,80"), ("-1234567.5", "-1.234.567,5"), ("945", "945"), ("WTP", "WTP")]
         {
-            assert_eq!(number(plain), shown);
+            assert_eq!(indonesian(plain), shown);
         }
     }
 

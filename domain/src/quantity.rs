@@ -131,22 +131,30 @@ impl Quantity {
 
     /// As the office reads it: `7,8`, `1.234,5`. Not for reading back: `1.234` is ambiguous there.
     pub fn indonesian(self) -> String {
-        let plain = self.plain();
-        let (sign, unsigned) = plain.strip_prefix('-').map_or(("", plain.as_str()), |rest| ("-", rest));
-        let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(w, f)| (w, Some(f)));
-        let mut out = String::from(sign);
-        for (at, digit) in whole.chars().enumerate() {
-            if at > 0 && (whole.len() - at).is_multiple_of(3) {
-                out.push('.');
-            }
-            out.push(digit);
-        }
-        if let Some(fraction) = fraction {
-            out.push(',');
-            out.push_str(fraction);
-        }
-        out
+        indonesian(&self.plain())
     }
+}
+
+/// A decimal string as the office reads it: `1234.5` is `1.234,5`. What is no decimal string stays as it is.
+pub fn indonesian(plain: &str) -> String {
+    let (sign, unsigned) = plain.strip_prefix('-').map_or(("", plain), |rest| ("-", rest));
+    let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(w, f)| (w, Some(f)));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || fraction.is_some_and(|fraction| !digits(fraction)) {
+        return plain.to_owned();
+    }
+    let mut out = String::from(sign);
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push('.');
+        }
+        out.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        out.push(',');
+        out.push_str(fraction);
+    }
+    out
 }
 
 impl fmt::Display for Quantity {

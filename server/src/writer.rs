@@ -245,6 +245,7 @@ impl Writer {
         let span = tracing::info_span!(
             "push",
             office = %self.shared.id.office,
+            device = fold.state.people.incarnation(push.origin).map_or(0, |known| known.device.0),
             origin = push.origin.0,
             first = push.first_sequence,
             commands = push.commands.len()

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::stage::Stage;
 use super::story::{AUDITOR, BEFORE_REVISION, COOPERATIVES, OFFICER, Told, UTTP, ask, report};
 use crate::error::ClientError;
-use crate::text::number;
+use crate::render::number;
 
 /// One line of the summary.
 #[derive(Debug)]
