@@ -107,7 +107,10 @@ pub(crate) fn plus(sum: Decimal, part: Decimal) -> Decimal {
     if total.is_zero() {
         total.set_sign_positive(true);
     }
-    total.rescale(sum.scale().max(part.scale()));
+    let scale = sum.scale().max(part.scale());
+    if total.scale() != scale {
+        total.rescale(scale);
+    }
     total
 }
 
