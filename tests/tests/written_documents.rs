@@ -9,7 +9,7 @@ use renaksi_domain::Code;
 use renaksi_domain::achievement::NoFigure;
 
 /// Names in the programs that are not codes.
-const OTHER_NAMES: &[&str] = &["NO_COLOR", "RUST_LOG", "SOMETHING_LATER", "LATER_STILL"];
+const OTHER_NAMES: &[&str] = &["NO_COLOR", "RUST_LOG", "OUT_DIR", "SOMETHING_LATER", "LATER_STILL"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
