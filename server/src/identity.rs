@@ -7,19 +7,15 @@ use std::time::{Duration, Instant};
 
 use renaksi_domain::ids::{DeviceId, Origin, PersonId};
 use renaksi_domain::people::People;
+use renaksi_proto::agreed::{SESSION_KEY, TOKEN_KEY, hex};
 use renaksi_proto::chain::verify_session;
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 use uuid::Uuid;
 
-use crate::invites::hex;
 use crate::office::Shared;
 use crate::status::Fault;
 
-/// Metadata of a session's first call: office ‖ device ‖ nonce ‖ signature.
-pub const SESSION_KEY: &str = "renaksi-session-bin";
-/// Metadata of the answer: the token.
-pub const TOKEN_KEY: &str = "renaksi-token";
 /// How long a token serves.
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 /// Nonces remembered; a proof is bound to this server, and TLS keeps it from others.

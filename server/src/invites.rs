@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use renaksi_domain::ids::PersonId;
 use renaksi_domain::time::{DAY_MICROS, Timestamp};
+use renaksi_proto::agreed::hex;
+use renaksi_proto::chain::code_digest;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::data::{read_json, write_json};
 use crate::error::ServerError;
@@ -114,12 +115,7 @@ impl Refused {
 }
 
 fn hash(code: &str) -> String {
-    hex(&Sha256::digest(code.trim().as_bytes()))
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&code_digest(code))
 }
 
 /// The text of an invite: address, code, and the fingerprint of the authority to trust.

@@ -6,6 +6,7 @@ use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::People;
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Envelope, Rejection};
+use renaksi_proto::agreed::{ASIDE_BYTES_MAX, COMMAND_BYTES_MAX};
 use renaksi_proto::chain::{self, ChainHash};
 use renaksi_proto::convert::{DecodeError, TextMask, decode_command, unreadable};
 use renaksi_proto::{log, wire};
@@ -13,10 +14,6 @@ use uuid::Uuid;
 
 use crate::status::Fault;
 
-/// A command leaf this long is refused unread; with what the record adds it stays a leaf of the log.
-const COMMAND_BYTES_MAX: usize = 60_000;
-/// Texts and salt of one command.
-const ASIDE_BYTES_MAX: usize = 16_384;
 /// Commands of one push.
 pub const COMMANDS_MAX: usize = 10_000;
 

@@ -13,10 +13,11 @@ use clap::{Args, ValueEnum};
 use renaksi_domain::State;
 use renaksi_domain::quarter::{PlanQuarter, QuarterState};
 use renaksi_domain::time::Quarter;
+use renaksi_proto::agreed::hex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::audit::words::{hex, office_time};
+use super::audit::words::office_time;
 use crate::context::{Context, Done};
 use crate::device::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};

@@ -17,6 +17,7 @@ use ed25519_dalek::SigningKey;
 use hyper_util::rt::TokioIo;
 use prost::Message;
 use renaksi_domain::ids::DeviceId;
+use renaksi_proto::agreed::{SESSION_KEY, TOKEN_KEY};
 use renaksi_proto::{chain, log};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -285,7 +286,7 @@ impl Session {
             }
             (None, Some(credentials)) => {
                 let assertion = MetadataValue::from_bytes(&self.assertion(credentials)?);
-                request.metadata_mut().insert_bin("renaksi-session-bin", assertion);
+                request.metadata_mut().insert_bin(SESSION_KEY, assertion);
             }
             (None, None) => {}
         }
@@ -301,7 +302,7 @@ impl Session {
 
     /// Keeps the token that an answer carries.
     pub(super) fn answered(&mut self, metadata: &MetadataMap) {
-        let token = metadata.get("renaksi-token").and_then(|token| token.to_str().ok());
+        let token = metadata.get(TOKEN_KEY).and_then(|token| token.to_str().ok());
         if let Some(token) = token.and_then(|token| format!("Bearer {token}").parse().ok()) {
             self.token = Some(token);
         }

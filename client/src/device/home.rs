@@ -11,6 +11,7 @@ use ed25519_dalek::SigningKey;
 use prost::Message;
 use renaksi_domain::ids::{DeviceId, Origin, PersonId};
 use renaksi_domain::time::Timestamp;
+use renaksi_proto::agreed::hex;
 use renaksi_proto::wire;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -402,11 +403,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], ClientError> {
     getrandom::fill(&mut bytes)
         .map_err(|error| ClientError::Failed(Rejected::new("NO_RANDOMNESS").with("cause", error)))?;
     Ok(bytes)
-}
-
-/// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads 64 hexadecimal digits.

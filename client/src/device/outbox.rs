@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use renaksi_ledger::{Commit, Entry, Error, Found, Log, LogId, LogKind, salvage};
+use renaksi_proto::agreed::{ASIDE_BYTES_MAX, COMMAND_BYTES_MAX};
 use renaksi_proto::chain::{self, ChainHash};
 use renaksi_proto::convert::Leaf;
 use renaksi_proto::wire;
@@ -17,9 +18,6 @@ use crate::error::{ClientError, Rejected};
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
 const BUSY_POLL: Duration = Duration::from_millis(50);
 
-/// What the server takes of one command: its leaf, and its texts with their salt.
-const COMMAND_BYTES_MAX: usize = 60_000;
-const ASIDE_BYTES_MAX: usize = 16_384;
 /// What a command costs on the wire beside its bytes.
 const COMMAND_OVERHEAD_BYTES: usize = 12;
 

@@ -12,11 +12,12 @@ use renaksi_domain::plan::PlanCommand;
 use renaksi_domain::quantity::Target;
 use renaksi_domain::revision::{Change, DraftRevision, RevisionCommand};
 use renaksi_domain::{Rejection, State};
+use renaksi_proto::agreed::hex;
 use renaksi_proto::log;
 use serde_json::{Map, Value, json};
 
 use super::imports::Imports;
-use super::words::{hex, say};
+use super::words::say;
 use crate::commands::revision::change_in_words;
 use crate::error::Rejected;
 use crate::render;

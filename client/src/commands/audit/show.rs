@@ -2,10 +2,10 @@
 
 use prost::Message;
 use renaksi_ledger::merkle::leaf_hash;
+use renaksi_proto::agreed::hex;
 use renaksi_proto::log;
 use serde_json::{Map, Value, json};
 
-use super::words::hex;
 use super::{Narrator, each_record};
 use crate::context::{Context, Done};
 use crate::error::{ClientError, Rejected};

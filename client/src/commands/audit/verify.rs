@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use renaksi_domain::hash::state_hash;
+use renaksi_proto::agreed::hex;
 use serde_json::{Value, json};
 
-use super::words::hex;
 use crate::context::{Context, Done};
 use crate::device::{Bad, Device, ReplayTo, VerifyReport};
 use crate::error::{ClientError, Rejected};

@@ -26,11 +26,6 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// An instant on the office's clock, to the minute: `2024-07-10 09:12`.
 pub fn office_time(zone: Zone, time: Timestamp) -> String {
     let local = time.plus_micros(zone.offset_hours() * 3_600_000_000);
