@@ -9,6 +9,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "renaksi/log/v1/plan.proto",
         "renaksi/log/v1/entry.proto",
         "renaksi/log/v1/revision.proto",
+        "renaksi/log/v1/quarter.proto",
+        "renaksi/log/v1/config.proto",
+        "renaksi/log/v1/narrative.proto",
         "renaksi/log/v1/record.proto",
         "renaksi/wire/v1/wire.proto",
     ];

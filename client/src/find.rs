@@ -33,7 +33,7 @@ pub fn indicator(state: &State, year: i16, wanted: &str) -> Result<IndicatorId, 
     }
     let words = words(wanted);
     let hits = |indicator: &Indicator| {
-        let texts = [squeezed(&indicator.measure), squeezed(&indicator.name)];
+        let texts = [squeezed(&indicator.facet().measure), squeezed(&indicator.name)];
         words.iter().filter(|word| texts.iter().any(|text| text.contains(word.as_str()))).count()
     };
     let matches: Vec<_> = all.iter().filter(|(_, i)| !words.is_empty() && hits(i) == words.len()).collect();
@@ -55,7 +55,7 @@ pub fn indicator(state: &State, year: i16, wanted: &str) -> Result<IndicatorId, 
 }
 
 fn named(indicator: &Indicator) -> String {
-    format!("{} {}", indicator.code, indicator.measure)
+    format!("{} {}", indicator.code, indicator.facet().measure)
 }
 
 /// Those with the most of the words, if any has one.

@@ -55,7 +55,7 @@ pub fn rows(state: &State, year: i16, quarter: Quarter, unit: Option<UnitId>) ->
         .indicators
         .iter()
         .filter_map(|id| Some((*id, state.indicator(*id)?)))
-        .filter(|(_, indicator)| unit.is_none() || indicator.unit == unit)
+        .filter(|(_, indicator)| unit.is_none() || indicator.facet_in(quarter).unit == unit)
         .collect();
     let mut rows = Vec::with_capacity(indicators.len() + plan.objectives.len());
     for (number, name) in (0..).zip(&plan.objectives) {
@@ -92,19 +92,19 @@ impl Row<'_> {
             "code": self.code,
             "level": self.level,
             "name": self.name,
-            "indicator": indicator.measure,
+            "indicator": indicator.facet_in(quarter).measure,
             "unit": indicator.satuan,
             "kind": settings.kind.name(),
             "confirmed": indicator.confirmed,
             "polarity": settings.polarity.name(),
-            "responsible": indicator.responsible,
+            "responsible": indicator.facet_in(quarter).responsible,
             "targets": each(|line| json!(line.target.label())),
             "targets_original": each(|line| json!(line.target_original.label())),
             "realised": each(|line| json!(plain(&line.realised))),
             "realised_verified": each(|line| json!(plain(&line.realised_verified))),
             "achievement": each(|line| json!(achievement(line))),
             "achievement_reported": each(|line| json!(achievement_reported(line))),
-            "rating": each(|line| json!(line.rating().map(|rating| rating.name))),
+            "rating": each(|line| json!(line.rating.as_deref())),
             "reason": each(|line| json!(reason(line))),
             "to_date": line_json(&figures.to_date),
             "year": line_json(&figures.year),
@@ -137,7 +137,7 @@ pub fn line_json(line: &Line) -> Value {
         "realised_verified": plain(&line.realised_verified),
         "achievement": achievement(line),
         "achievement_reported": achievement_reported(line),
-        "rating": line.rating().map(|rating| rating.name),
+        "rating": line.rating.as_deref(),
         "reason": reason(line),
     })
 }
@@ -271,7 +271,7 @@ mod tests {
         assert!(rows.iter().any(|row| row.level == "objective"));
         assert!(
             rows.len() < 105 && rows.iter().filter(|row| row.level != "objective").all(|row| {
-                matches!(&row.subject, Subject::Indicator { indicator, .. } if indicator.unit == Some(unit))
+                matches!(&row.subject, Subject::Indicator { indicator, .. } if indicator.facet().unit == Some(unit))
             })
         );
     }

@@ -26,6 +26,30 @@ impl Exact {
         }
     }
 
+    /// The decimal, where it is one.
+    pub fn decimal(&self) -> Option<Decimal> {
+        match self {
+            Exact::Decimal(decimal) => Some(*decimal),
+            Exact::Quotient(_) => None,
+        }
+    }
+
+    /// The value without loss, as [`Exact::from_exact`] reads it: `57.50`, `=23/40`.
+    pub fn exact(&self) -> String {
+        match self {
+            Exact::Decimal(decimal) => decimal.to_string(),
+            Exact::Quotient(quotient) => format!("={quotient}"),
+        }
+    }
+
+    /// Reads what [`Exact::exact`] wrote.
+    pub fn from_exact(text: &str) -> Option<Exact> {
+        match text.strip_prefix('=') {
+            Some(quotient) => quotient.parse().ok().map(Exact::Quotient),
+            None => text.parse().ok().map(Exact::Decimal),
+        }
+    }
+
     /// The decimal string of the JSON contract: a decimal as it was written, a quotient with two decimals rounded half
     /// away from zero.
     pub fn plain(&self) -> String {
@@ -63,6 +87,8 @@ pub enum NoFigure {
     NotVerified,
     DenominatorZero,
     RealisationZero,
+    /// A revision ended it before.
+    IndicatorRetired,
 }
 
 impl NoFigure {
@@ -78,11 +104,12 @@ impl NoFigure {
             NoFigure::NotVerified => "NOT_VERIFIED",
             NoFigure::DenominatorZero => "DENOMINATOR_ZERO",
             NoFigure::RealisationZero => "REALISATION_ZERO",
+            NoFigure::IndicatorRetired => "INDICATOR_RETIRED",
         }
     }
 
     /// All causes.
-    pub const ALL: [NoFigure; 9] = [
+    pub const ALL: [NoFigure; 10] = [
         NoFigure::TargetNotPlanned,
         NoFigure::TargetMissing,
         NoFigure::TargetIsText,
@@ -92,6 +119,7 @@ impl NoFigure {
         NoFigure::NotVerified,
         NoFigure::DenominatorZero,
         NoFigure::RealisationZero,
+        NoFigure::IndicatorRetired,
     ];
 }
 
@@ -122,30 +150,6 @@ pub fn achievement(
         None => percent,
     };
     Ok(capped.max(BigRational::zero()))
-}
-
-/// The band an achievement falls in (predikat).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rating {
-    /// The band begins above this many percent.
-    above: u32,
-    /// The name in the report.
-    pub name: &'static str,
-}
-
-/// Permendagri 86/2017, half-open: each band begins above its bound and ends with the next one's.
-const RATINGS: [Rating; 5] = [
-    Rating { above: 90, name: "Sangat Tinggi" },
-    Rating { above: 75, name: "Tinggi" },
-    Rating { above: 65, name: "Sedang" },
-    Rating { above: 50, name: "Rendah" },
-    Rating { above: 0, name: "Sangat Rendah" },
-];
-
-/// The rating of an exact percentage.
-pub fn rating(percent: &BigRational) -> Rating {
-    let above = |bound: u32| *percent > BigRational::from_integer(BigInt::from(bound));
-    RATINGS.into_iter().find(|band| above(band.above)).unwrap_or(RATINGS[RATINGS.len() - 1])
 }
 
 /// 100 as an exact quotient.
@@ -189,15 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn rounding_is_half_away_from_zero_and_ratings_use_the_exact_value() {
+    fn rounding_is_half_away_from_zero() {
         let quotient = |n: i64, d: i64| BigRational::new(n.into(), d.into());
         assert_eq!(two_decimals(&quotient(1, 200)), "0.01");
         assert_eq!(two_decimals(&quotient(-1, 200)), "-0.01");
         assert_eq!(two_decimals(&quotient(-1, 300)), "0.00");
-        assert_eq!(rating(&quotient(9_000_001, 100_000)).name, "Sangat Tinggi");
-        assert_eq!(rating(&quotient(90, 1)).name, "Tinggi");
-        assert_eq!(rating(&quotient(181, 2)).name, "Sangat Tinggi");
-        assert_eq!(rating(&quotient(0, 1)).name, "Sangat Rendah");
     }
 
     #[test]

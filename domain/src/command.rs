@@ -1,10 +1,12 @@
 //! The two functions everything runs on: [`decide`] and [`apply`]. This file only dispatches; each feature's commands,
 //! decision and application are in its own file.
 
+use crate::config::ConfigCommand;
 use crate::entry::{EntryCommand, Reading, State as EntryState};
 use crate::held::HeldCommand;
 use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::indicator::SetIndicator;
+use crate::narrative::SetNarrative;
 use crate::people::{PeopleCommand, Role};
 use crate::plan::PlanCommand;
 use crate::quarter::QuarterCommand;
@@ -12,7 +14,7 @@ use crate::rejection::{Code, Rejection};
 use crate::revision::RevisionCommand;
 use crate::state::State;
 use crate::time::{Date, Quarter, Timestamp};
-use crate::{entry, held, indicator, people, plan, quarter, revision};
+use crate::{config, entry, held, indicator, narrative, people, plan, quarter, revision};
 
 /// What somebody asks, as they signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Command {
     Held(HeldCommand),
     Quarter(QuarterCommand),
     Revision(RevisionCommand),
+    Narrative(SetNarrative),
+    Config(ConfigCommand),
     /// Signed bytes that are no command. Refused and kept, so that its author is answered and nothing behind it waits.
     Unreadable,
 }
@@ -107,12 +111,14 @@ pub struct Record {
 pub fn decide(state: &State, envelope: &Envelope, now: Timestamp) -> Outcome {
     permitted(state, envelope, now)
         .and_then(|()| match &envelope.command {
-            Command::People(command) => people::decide(state, envelope, command),
+            Command::People(command) => people::decide(state, envelope, command, now),
             Command::Plan(command) => plan::decide(state, envelope, command),
             Command::Indicator(command) => indicator::decide(state, command),
             Command::Entry(command) => entry::decide(state, envelope, command, now),
             Command::Held(command) => held::decide(state, envelope, command, now),
             Command::Quarter(command) => quarter::decide(state, envelope, command, now),
+            Command::Narrative(command) => narrative::decide(state, envelope, command, now),
+            Command::Config(command) => config::decide(state, command),
             Command::Revision(command) => revision::decide(state, envelope, command),
             Command::Unreadable => unreachable!("BUG: `permitted` has refused it"),
         })
@@ -126,6 +132,7 @@ pub fn apply(state: &mut State, record: &Record) {
     let envelope = &record.envelope;
     if let Some(incarnation) = state.people.incarnations.get_mut(envelope.origin.index()) {
         incarnation.last_sequence = envelope.sequence;
+        incarnation.last_time = record.time;
         let device = state.people.devices.get_mut(incarnation.device.index());
         if let Some(device) = device.filter(|device| device.revoked.is_some()) {
             device.after_revocation += 1;
@@ -138,6 +145,8 @@ pub fn apply(state: &mut State, record: &Record) {
         (Outcome::Recorded(effect), Command::Entry(command)) => entry::apply(state, record, command, effect),
         (Outcome::Recorded(effect), Command::Held(command)) => held::apply(state, record, command, effect),
         (Outcome::Recorded(_), Command::Quarter(command)) => quarter::apply(state, record, command),
+        (Outcome::Recorded(_), Command::Narrative(command)) => narrative::apply(state, record, command),
+        (Outcome::Recorded(_), Command::Config(command)) => config::apply(state, record, command),
         (Outcome::Recorded(_), Command::Revision(command)) => revision::apply(state, record, command),
         (Outcome::Held(cause), Command::Entry(command)) => held::hold(state, record, command, cause),
         (Outcome::Recorded(_), Command::Unreadable) | (Outcome::Held(_), _) | (Outcome::Refused(_), _) => {}
@@ -156,16 +165,26 @@ pub const TEXT_BYTES_MAX: usize = 4_000;
 /// may, and enrol devices.
 pub fn allowed_roles(command: &Command) -> &'static [Role] {
     match command {
+        Command::People(PeopleCommand::ConfirmGrant(_) | PeopleCommand::DeclineGrant(_)) => {
+            &[Role::HeadOfOffice]
+        }
         Command::People(_) => &[Role::Operator],
-        Command::Plan(PlanCommand::ApprovePlan(_)) => &[Role::HeadOfOffice],
+        Command::Plan(PlanCommand::ApprovePlan(_) | PlanCommand::SendBackPlan(_)) => &[Role::HeadOfOffice],
         Command::Plan(_)
         | Command::Indicator(_)
-        | Command::Held(HeldCommand::Release(_) | HeldCommand::Dismiss(_)) => &[Role::Administrator],
+        | Command::Held(HeldCommand::Release(_) | HeldCommand::Dismiss(_))
+        | Command::Config(_) => &[Role::Administrator],
         Command::Entry(EntryCommand::Verify(_) | EntryCommand::Return(_)) => {
             &[Role::HeadOfUnit, Role::HeadOfOffice]
         }
         Command::Entry(_) | Command::Held(HeldCommand::Withdraw(_)) => &[Role::Officer, Role::HeadOfUnit],
-        Command::Quarter(QuarterCommand::Request(_)) => &[Role::Administrator],
+        Command::Narrative(_) | Command::Quarter(QuarterCommand::RequestReopen(..)) => {
+            &[Role::HeadOfUnit, Role::Administrator]
+        }
+        Command::Quarter(
+            QuarterCommand::Request(_) | QuarterCommand::GrantReopen(_) | QuarterCommand::DeclineReopen(_),
+        ) => &[Role::Administrator],
+        Command::Quarter(QuarterCommand::Relock(_)) => &[],
         Command::Quarter(QuarterCommand::Approve(_) | QuarterCommand::Reject(_)) => &[Role::HeadOfOffice],
         Command::Revision(RevisionCommand::Approve(_) | RevisionCommand::Reject(_)) => &[Role::HeadOfOffice],
         Command::Revision(_) => &[Role::Administrator],
@@ -186,7 +205,12 @@ fn permitted(state: &State, envelope: &Envelope, now: Timestamp) -> Result<(), R
     }
     if envelope.origin == Origin::HOST {
         return match &envelope.command {
-            Command::People(_) => Ok(()),
+            Command::People(PeopleCommand::ConfirmGrant(_) | PeopleCommand::DeclineGrant(_)) => {
+                Err(Rejection::new(Code::RoleMayNot)
+                    .with("role", "host")
+                    .with("command", envelope.command.name()))
+            }
+            Command::People(_) | Command::Quarter(QuarterCommand::Relock(_)) => Ok(()),
             _ => Err(Rejection::new(Code::RoleMayNot)
                 .with("role", "host")
                 .with("command", envelope.command.name())),
@@ -233,12 +257,17 @@ impl Command {
             Command::People(PeopleCommand::EndAssignments(_)) => "person.assignments_ended",
             Command::People(PeopleCommand::EnrolDevice(_)) => "device.enrolled",
             Command::People(PeopleCommand::RevokeDevice(_)) => "device.revoked",
+            Command::People(PeopleCommand::ConfirmGrant(_)) => "grant.confirmed",
+            Command::People(PeopleCommand::DeclineGrant(_)) => "grant.declined",
+            Command::People(PeopleCommand::AdoptRules(_)) => "rules.adopted",
             Command::Plan(PlanCommand::StartImport(_)) => "plan.import_started",
             Command::Plan(PlanCommand::ImportObjective(_)) => "plan.objective_imported",
             Command::Plan(PlanCommand::ImportIndicator(_)) => "plan.indicator_imported",
             Command::Plan(PlanCommand::FinishImport(_)) => "plan.imported",
             Command::Plan(PlanCommand::EstablishPlan(_)) => "plan.establishment_requested",
             Command::Plan(PlanCommand::ApprovePlan(_)) => "plan.established",
+            Command::Plan(PlanCommand::SendBackPlan(_)) => "plan.sent_back",
+            Command::Plan(PlanCommand::RecallPlan(_)) => "plan.recalled",
             Command::Indicator(_) => "indicator.set",
             Command::Entry(EntryCommand::Add(_)) => "entry.added",
             Command::Entry(EntryCommand::Amend(_)) => "entry.amended",
@@ -251,6 +280,14 @@ impl Command {
             Command::Quarter(QuarterCommand::Request(_)) => "quarter.lock_requested",
             Command::Quarter(QuarterCommand::Approve(_)) => "quarter.locked",
             Command::Quarter(QuarterCommand::Reject(_)) => "quarter.lock_rejected",
+            Command::Quarter(QuarterCommand::RequestReopen(..)) => "quarter.reopen_requested",
+            Command::Quarter(QuarterCommand::GrantReopen(_)) => "quarter.reopened",
+            Command::Quarter(QuarterCommand::DeclineReopen(_)) => "quarter.reopen_declined",
+            Command::Quarter(QuarterCommand::Relock(_)) => "quarter.relocked",
+            Command::Narrative(_) => "narrative.set",
+            Command::Config(ConfigCommand::SetBands(_)) => "config.bands_set",
+            Command::Config(ConfigCommand::SetDueDays(_)) => "config.due_days_set",
+            Command::Config(ConfigCommand::SetDays { .. }) => "config.holidays_set",
             Command::Revision(RevisionCommand::Draft(_)) => "revision.drafted",
             Command::Revision(RevisionCommand::AddChange(..)) => "revision.change_added",
             Command::Revision(RevisionCommand::Submit(_)) => "revision.submitted",
@@ -282,6 +319,8 @@ impl Command {
             Command::Entry(EntryCommand::Amend(amend)) => amend.reading.text().into_iter().collect(),
             Command::Entry(_) => Vec::new(),
             Command::Revision(command) => command.texts(),
+            Command::Narrative(set) => set.texts(),
+            Command::Config(command) => command.texts(),
         };
         texts.into_iter()
     }

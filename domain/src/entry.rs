@@ -194,8 +194,14 @@ pub(crate) fn after_awaited(
                 let indicator = state.indicator(counted.indicator)?;
                 readable(indicator, amend.on, &amend.reading).ok()?;
                 let admitted = amend.on <= state.day(now).plus_days(1)
-                    && not_admitted(state, held.author, counted.indicator, amend.on, amend.on.quarter())
-                        .is_none();
+                    && not_admitted(
+                        state,
+                        held.author,
+                        counted.indicator,
+                        (amend.on, amend.on.quarter()),
+                        now,
+                    )
+                    .is_none();
                 admitted.then_some(())?;
                 counted.quarter = amend.on.quarter();
                 counted.on = amend.on;
@@ -277,7 +283,7 @@ fn inadmissible(
         return Some(cause);
     }
     implausible(state, envelope, id, on, now)
-        .or_else(|| not_admitted(state, envelope.author, id, on, counts_in))
+        .or_else(|| not_admitted(state, envelope.author, id, (on, counts_in), now))
 }
 
 /// A day after tomorrow, or a device's clock more than a day ahead of the server's.
@@ -306,24 +312,26 @@ fn not_admitted(
     state: &OfficeState,
     author: PersonId,
     id: IndicatorId,
-    on: Date,
-    counts_in: Quarter,
+    (on, counts_in): (Date, Quarter),
+    now: Timestamp,
 ) -> Option<Rejection> {
     let indicator = state.indicator(id)?;
     let about = |code| Rejection::new(code).with("indicator", &indicator.code);
     if !state.takes_entries(id, counts_in) {
         return Some(about(Code::IndicatorRetired).with("quarter", counts_in.number()));
     }
+    // Who answered for the indicator on that day, and who belonged there on that day.
+    let unit = indicator.facet_in(on.quarter()).unit;
     let assigned = state.people.assignments_on(author, on).any(|assignment| {
         matches!(assignment.role, Role::Officer | Role::HeadOfUnit)
             && assignment.unit.is_some()
-            && assignment.unit == indicator.unit
+            && assignment.unit == unit
     });
     if !assigned {
-        let unit = indicator.unit.and_then(|id| state.people.unit(id)).map_or("", |unit| &unit.name);
+        let unit = unit.and_then(|id| state.people.unit(id)).map_or("", |unit| &unit.name);
         return Some(about(Code::NotAssigned).with("date", on).with("unit", unit));
     }
-    locked(state, indicator, counts_in)
+    locked(state, indicator, counts_in, now)
 }
 
 fn device_standing(state: &OfficeState, origin: Origin) -> Option<Rejection> {
@@ -331,9 +339,9 @@ fn device_standing(state: &OfficeState, origin: Origin) -> Option<Rejection> {
     revoked.then(|| Rejection::new(Code::DeviceRevoked))
 }
 
-fn locked(state: &OfficeState, indicator: &Indicator, quarter: Quarter) -> Option<Rejection> {
+fn locked(state: &OfficeState, indicator: &Indicator, quarter: Quarter, now: Timestamp) -> Option<Rejection> {
     let cell = PlanQuarter { year: indicator.year, quarter };
-    state.is_locked(cell).then(|| {
+    state.is_closed(cell, now).then(|| {
         Rejection::new(Code::QuarterLocked)
             .with("indicator", &indicator.code)
             .with("quarter", quarter.number())
@@ -357,7 +365,7 @@ fn decide_amend(
     readable(indicator, amend.on, &amend.reading)?;
     let cause = device_standing(state, envelope.origin)
         .or_else(|| moved(entry, amend.base))
-        .or_else(|| locked(state, indicator, entry.quarter));
+        .or_else(|| locked(state, indicator, entry.quarter, now));
     if let Some(cause) = cause {
         return Ok(Outcome::Held(cause));
     }
@@ -392,7 +400,7 @@ fn decide_void(
     let cause = device_standing(state, envelope.origin)
         .or_else(|| implausible(state, envelope, entry.indicator, entry.on, now))
         .or_else(|| moved(entry, void.base))
-        .or_else(|| locked(state, indicator, entry.quarter));
+        .or_else(|| locked(state, indicator, entry.quarter, now));
     Ok(match cause {
         Some(cause) => Outcome::Held(cause),
         None => Outcome::Recorded(changed(state, entry, &Counted { state: State::Voided, ..counted(entry) })),
@@ -452,7 +460,7 @@ fn decide_judgement(
     if !may_judge(state, envelope.author, entry, indicator, state.day(now)) {
         return Err(about(Code::NotYourUnit).with("indicator", &indicator.code));
     }
-    if let Some(cause) = moved(entry, version.base).or_else(|| locked(state, indicator, entry.quarter)) {
+    if let Some(cause) = moved(entry, version.base).or_else(|| locked(state, indicator, entry.quarter, now)) {
         return Err(cause.with("entry", state.public_id(version.entry)));
     }
     match entry.state {
@@ -475,10 +483,11 @@ fn may_judge(
     indicator: &Indicator,
     today: Date,
 ) -> bool {
+    let unit = indicator.facet_in(entry.on.quarter()).unit;
     let heads_unit = state
         .people
         .assignments_on(judge, today)
-        .any(|a| a.role == Role::HeadOfUnit && a.unit.is_some() && a.unit == indicator.unit);
+        .any(|a| a.role == Role::HeadOfUnit && a.unit.is_some() && a.unit == unit);
     let recorded_by_head = state.people.has_role(entry.author, Role::HeadOfUnit, entry.on);
     heads_unit || (recorded_by_head && state.people.has_role(judge, Role::HeadOfOffice, today))
 }

@@ -1,16 +1,19 @@
 //! Every figure people read: target, realisation, achievement and rating of a quarter, of the year to date, of the year.
 
+use std::sync::Arc;
+
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{Signed, Zero};
 use rust_decimal::Decimal;
 
-use crate::achievement::{Exact, NoFigure, Rating, achievement, hundred, rating, rational};
+use crate::achievement::{Exact, NoFigure, achievement, hundred, rational};
+use crate::config::Bands;
 use crate::entry::Reading;
 use crate::indicator::{Indicator, Settings};
 use crate::proposal::Kind;
 use crate::quantity::{Quantity, Target};
-use crate::quarter::{PlanQuarter, QuarterState};
+use crate::quarter::PlanQuarter;
 use crate::state::State;
 use crate::tally::{Figure, QuarterTally, plus};
 use crate::time::Quarter;
@@ -65,6 +68,14 @@ impl PeriodTarget {
         }
     }
 
+    /// The number, also one that is incomplete.
+    pub fn number(&self) -> Option<&Exact> {
+        match self {
+            PeriodTarget::Number(number) | PeriodTarget::Missing(Some(number)) => Some(number),
+            PeriodTarget::Text(_) | PeriodTarget::NotPlanned | PeriodTarget::Missing(None) => None,
+        }
+    }
+
     fn decimal(&self) -> Result<BigRational, NoFigure> {
         match self {
             PeriodTarget::Number(number) => Ok(number.rational()),
@@ -75,64 +86,105 @@ impl PeriodTarget {
     }
 }
 
-/// All that is shown of one indicator over one period.
+/// What a line is computed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct Basis {
     pub target: PeriodTarget,
     /// By the established targets (*target murni*).
     pub target_original: PeriodTarget,
     pub realised: Realised,
     pub realised_verified: Realised,
+    /// The kind and formula that were used.
+    pub settings: Settings,
+    /// The readings came without their parts, so the later replaced the earlier across officers.
+    pub not_aggregable: bool,
+    /// Nothing is measured any more.
+    pub retired: bool,
+}
+
+/// All that is shown of one indicator over one period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub basis: Basis,
     /// Of the verified realisation: the official one. In percent.
     pub achievement: Result<BigRational, NoFigure>,
     pub achievement_reported: Result<BigRational, NoFigure>,
-    /// The readings came without their parts, so the later replaced the earlier across officers.
-    pub not_aggregable: bool,
+    /// The band of the official achievement, by the bands that hold for the period.
+    pub rating: Option<Arc<str>>,
+}
+
+impl std::ops::Deref for Line {
+    type Target = Basis;
+
+    fn deref(&self) -> &Basis {
+        &self.basis
+    }
 }
 
 impl Line {
-    /// The band of the official achievement.
-    pub fn rating(&self) -> Option<Rating> {
-        self.achievement.as_ref().ok().map(rating)
+    pub(crate) fn of(basis: Basis, bands: &Bands) -> Line {
+        let achievement = verified_percent(&basis);
+        let achievement_reported = percent(&basis, &basis.realised);
+        let rating = achievement.as_ref().ok().and_then(|percent| bands.rating(percent));
+        Line { achievement, achievement_reported, rating, basis }
     }
 }
 
-/// The figures of an indicator over a period.
+/// The figures of an indicator over a period: those that its lock froze, else those of now.
 pub fn line(state: &State, indicator: &Indicator, period: Period) -> Line {
-    let target = target(indicator, period, |quarter| indicator.target(quarter));
-    let target_original =
-        self::target(indicator, period, |quarter| indicator.targets[quarter.index()].original());
-    let realised = realised(state, indicator, period, Figure::Reported);
-    let realised_verified = self::realised(state, indicator, period, Figure::Verified);
-    let settings = indicator.settings_in(period.last());
-    Line {
-        achievement: verified_percent(&target, &realised, &realised_verified, settings),
-        achievement_reported: percent(&target, &realised, settings),
-        not_aggregable: is_not_aggregable(indicator, period),
-        target,
-        target_original,
-        realised,
-        realised_verified,
+    let closing = PlanQuarter { year: indicator.year, quarter: period.last() };
+    let lock = state.quarter_state(closing).lock();
+    match (lock, &indicator.frozen[period.last().index()]) {
+        (Some(lock), Some(frozen)) => {
+            let basis = match period {
+                Period::Quarter(_) => &frozen.quarter,
+                Period::ToDate(_) | Period::Year => &frozen.to_date,
+            };
+            Line::of(basis.clone(), state.config.bands_at(lock.at))
+        }
+        _ => current_line(state, indicator, period),
     }
 }
 
-fn verified_percent(
-    target: &PeriodTarget,
-    realised: &Realised,
-    realised_verified: &Realised,
-    settings: Settings,
-) -> Result<BigRational, NoFigure> {
-    percent(target, realised_verified, settings).map_err(|reason| match realised {
+/// The figures as the entries give them now, also where a lock froze others.
+pub fn current_line(state: &State, indicator: &Indicator, period: Period) -> Line {
+    Line::of(basis(state, indicator, period, None), state.config.bands())
+}
+
+/// What the lock of the period's last quarter would freeze now.
+pub(crate) fn basis_at_lock(state: &State, indicator: &Indicator, period: Period) -> Basis {
+    basis(state, indicator, period, Some(period.last()))
+}
+
+/// `locking`: a quarter that counts as locked already.
+fn basis(state: &State, indicator: &Indicator, period: Period, locking: Option<Quarter>) -> Basis {
+    let source = Source { state, indicator, locking };
+    Basis {
+        target: target(indicator, period, |quarter| source.target(quarter)),
+        target_original: target(indicator, period, |quarter| indicator.targets[quarter.index()].original()),
+        realised: source.realised(period, Figure::Reported),
+        realised_verified: source.realised(period, Figure::Verified),
+        settings: indicator.settings_in(period.last()),
+        not_aggregable: is_not_aggregable(indicator, period),
+        retired: matches!(period, Period::Quarter(quarter) if indicator.is_retired_in(quarter)),
+    }
+}
+
+fn verified_percent(basis: &Basis) -> Result<BigRational, NoFigure> {
+    percent(basis, &basis.realised_verified).map_err(|reason| match basis.realised {
         Realised::NotReported => reason,
         _ if reason == NoFigure::NotReported => NoFigure::NotVerified,
         _ => reason,
     })
 }
 
-fn percent(target: &PeriodTarget, realised: &Realised, settings: Settings) -> Result<BigRational, NoFigure> {
-    let target = target.decimal()?;
+fn percent(basis: &Basis, realised: &Realised) -> Result<BigRational, NoFigure> {
+    if basis.retired {
+        return Err(NoFigure::IndicatorRetired);
+    }
+    let target = basis.target.decimal()?;
     match realised {
-        Realised::Number(number) => achievement(&target, number, settings),
+        Realised::Number(number) => achievement(&target, number, basis.settings),
         // What is wrong with the target comes first, whether or not anything was reported.
         _ if target.is_zero() => Err(NoFigure::TargetZero),
         _ if target.is_negative() => Err(NoFigure::TargetNegative),
@@ -204,54 +256,116 @@ fn mean(sum: BigRational, count: usize) -> Exact {
     Exact::Quotient(sum / BigInt::from(count.max(1)))
 }
 
-/// What was reached over a period. The kind of the period's last quarter says how quarters come together.
-pub fn realised(state: &State, indicator: &Indicator, period: Period, figure: Figure) -> Realised {
-    let tallies = indicator.tally.of(figure);
-    let kind = indicator.settings_in(period.last()).kind;
-    let upto = &tallies[..=period.last().index()];
-    match (kind, period) {
-        (Kind::Ratio, Period::Quarter(quarter)) => ratio(std::slice::from_ref(&tallies[quarter.index()])),
-        (Kind::Ratio, _) => ratio(upto),
-        (_, Period::Quarter(quarter)) => of_quarter(state, indicator, quarter, figure),
-        (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(|tally| tally.count == 0) => {
-            Realised::NotReported
+/// The entries of an indicator, and what the locks of its quarters made of them.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    state: &'a State,
+    indicator: &'a Indicator,
+    locking: Option<Quarter>,
+}
+
+impl<'a> Source<'a> {
+    /// Nothing is due of what is retired.
+    fn target(self, quarter: Quarter) -> &'a Target {
+        match self.indicator.is_retired_in(quarter) {
+            true => &Target::NotPlanned,
+            false => self.indicator.target(quarter),
         }
-        (Kind::Sum | Kind::Cumulative, _) if ends_in_text(upto) => last_reading(upto),
-        (Kind::Sum | Kind::Cumulative, _) => sum_of_quarters(indicator, upto),
-        (Kind::Latest, _) => last_reading(upto),
-        (Kind::Average, _) => mean_of_quarters(indicator, upto),
+    }
+
+    fn is_locked(self, quarter: Quarter) -> bool {
+        self.locking == Some(quarter)
+            || self.state.is_locked(PlanQuarter { year: self.indicator.year, quarter })
+    }
+
+    /// What was reached over a period. The kind of the period's last quarter says how quarters come together.
+    fn realised(self, period: Period, figure: Figure) -> Realised {
+        let indicator = self.indicator;
+        let tallies = indicator.tally.of(figure);
+        let kind = indicator.settings_in(period.last()).kind;
+        let upto = &tallies[..=period.last().index()];
+        match (kind, period) {
+            (Kind::Ratio, Period::Quarter(quarter)) => ratio(std::slice::from_ref(&tallies[quarter.index()])),
+            (Kind::Ratio, _) => ratio(upto),
+            (_, Period::Quarter(quarter)) => self.of_quarter(quarter, figure),
+            (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(|tally| tally.count == 0) => {
+                Realised::NotReported
+            }
+            (Kind::Sum | Kind::Cumulative, _) if ends_in_text(upto) => last_reading(upto),
+            (Kind::Cumulative, _) if adds_up(indicator, upto.len()) => self.running(period.last(), figure),
+            (Kind::Sum | Kind::Cumulative, _) => sum_of_quarters(indicator, upto),
+            (Kind::Latest, _) => last_reading(upto),
+            (Kind::Average, _) => mean_of_quarters(indicator, upto),
+        }
+    }
+
+    fn of_quarter(self, quarter: Quarter, figure: Figure) -> Realised {
+        let tally = &self.indicator.tally.of(figure)[quarter.index()];
+        let kind = self.indicator.settings_in(quarter).kind;
+        if tally.count == 0 {
+            return match kind {
+                Kind::Cumulative => self.total_at_lock(quarter, figure),
+                _ => Realised::NotReported,
+            };
+        }
+        if ends_in_text(std::slice::from_ref(tally)) {
+            return last_reading(std::slice::from_ref(tally));
+        }
+        match kind {
+            Kind::Sum => Realised::Number(Exact::Decimal(tally.sum)),
+            Kind::Cumulative => self.running(quarter, figure),
+            Kind::Latest | Kind::Ratio => last_reading(std::slice::from_ref(tally)),
+            Kind::Average => Realised::Number(mean(rational(tally.sum), tally.count as usize)),
+        }
+    }
+
+    /// A cumulative quarter without an entry takes the running total once it is locked.
+    fn total_at_lock(self, quarter: Quarter, figure: Figure) -> Realised {
+        let upto = &self.indicator.tally.of(figure)[..=quarter.index()];
+        match self.is_locked(quarter) && upto.iter().any(|tally| tally.count > 0) {
+            true => self.running(quarter, figure),
+            false => Realised::NotReported,
+        }
+    }
+
+    fn running(self, quarter: Quarter, figure: Figure) -> Realised {
+        Realised::Number(Exact::Decimal(self.total(quarter, figure)))
+    }
+
+    /// What was counted from 1 January to the end of a quarter. It goes on from the last total that a lock froze before.
+    fn total(self, quarter: Quarter, figure: Figure) -> Decimal {
+        let tallies = self.indicator.tally.of(figure);
+        let before = quarter.up_to().iter().rev().skip(1).copied();
+        let frozen = before.filter(|earlier| self.is_locked(*earlier)).find_map(|earlier| {
+            let frozen = self.indicator.frozen[earlier.index()].as_ref()?;
+            Some((earlier.index() + 1, frozen.totals[figure as usize]))
+        });
+        let (from, start) = frozen.unwrap_or((0, Decimal::ZERO));
+        tallies[from..=quarter.index()].iter().fold(start, |sum, tally| plus(sum, tally.sum))
     }
 }
 
-fn of_quarter(state: &State, indicator: &Indicator, quarter: Quarter, figure: Figure) -> Realised {
-    let tallies = indicator.tally.of(figure);
-    let tally = &tallies[quarter.index()];
-    let kind = indicator.settings_in(quarter).kind;
-    if tally.count == 0 {
-        return match kind {
-            Kind::Cumulative => total_at_lock(state, indicator, quarter, figure),
-            _ => Realised::NotReported,
-        };
-    }
-    if ends_in_text(std::slice::from_ref(tally)) {
-        return last_reading(std::slice::from_ref(tally));
-    }
-    match kind {
-        Kind::Sum => Realised::Number(Exact::Decimal(tally.sum)),
-        Kind::Cumulative => Realised::Number(Exact::Decimal(sum(&tallies[..=quarter.index()]))),
-        Kind::Latest | Kind::Ratio => last_reading(std::slice::from_ref(tally)),
-        Kind::Average => Realised::Number(mean(rational(tally.sum), tally.count as usize)),
-    }
+/// What was counted since 1 January, reported and verified, as a lock of the quarter now freezes it.
+pub(crate) fn totals(state: &State, indicator: &Indicator, quarter: Quarter) -> [Decimal; 2] {
+    let source = Source { state, indicator, locking: Some(quarter) };
+    [Figure::Reported, Figure::Verified].map(|figure| source.total(quarter, figure))
 }
 
-/// A cumulative quarter without an entry takes the running total once it is locked.
-fn total_at_lock(state: &State, indicator: &Indicator, quarter: Quarter, figure: Figure) -> Realised {
-    let upto = &indicator.tally.of(figure)[..=quarter.index()];
-    let locked = state.is_locked(PlanQuarter { year: indicator.year, quarter });
-    match locked && upto.iter().any(|tally| tally.count > 0) {
-        true => Realised::Number(Exact::Decimal(sum(upto))),
-        false => Realised::NotReported,
-    }
+/// The stated target of the year and what the quarters come to, where they differ.
+pub fn year_target_differs(indicator: &Indicator) -> Option<(Quantity, String)> {
+    let stated = indicator.year_target?;
+    let derived = target(indicator, Period::Year, |quarter| indicator.target(quarter));
+    let same = match &derived {
+        PeriodTarget::Number(number) => number.rational() == rational(stated.as_decimal()),
+        // What is missing is a warning of its own.
+        PeriodTarget::Missing(_) => true,
+        PeriodTarget::Text(_) | PeriodTarget::NotPlanned => false,
+    };
+    (!same).then(|| (stated, derived.label()))
+}
+
+fn adds_up(indicator: &Indicator, quarters: usize) -> bool {
+    indicator.settings[..quarters].iter().all(|s| matches!(s.kind, Kind::Sum | Kind::Cumulative))
 }
 
 fn sum(tallies: &[QuarterTally]) -> Decimal {
@@ -276,9 +390,7 @@ fn last_reading(tallies: &[QuarterTally]) -> Realised {
 
 /// What the quarters come to together, each by the kind that held in it.
 fn sum_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
-    let adds_up =
-        |quarter: Quarter| matches!(indicator.settings_in(quarter).kind, Kind::Sum | Kind::Cumulative);
-    if Quarter::ALL[..upto.len()].iter().all(|quarter| adds_up(*quarter)) {
+    if adds_up(indicator, upto.len()) {
         return Realised::Number(Exact::Decimal(sum(upto)));
     }
     let own = |(quarter, tally): (&Quarter, &QuarterTally)| match indicator.settings_in(*quarter).kind {
@@ -338,10 +450,5 @@ impl State {
             std::cmp::Ordering::Equal => today.quarter(),
             std::cmp::Ordering::Greater => Quarter::Q4,
         }
-    }
-
-    /// Where a quarter is in its life; open when there is no such plan.
-    pub fn quarter_state(&self, quarter: PlanQuarter) -> QuarterState {
-        self.plan(quarter.year).map_or(QuarterState::Open, |plan| plan.quarters[quarter.quarter.index()])
     }
 }

@@ -10,15 +10,18 @@ use uuid::Uuid;
 
 use crate::FOLD_VERSION;
 use crate::achievement::{NoFigure, two_decimals};
+use crate::config::{Band, Config};
 use crate::entry::{Entry, EntryCommand, Reading};
-use crate::figures::{Period, Realised, line};
+use crate::figures::{Basis, Line, Realised};
+use crate::frozen::Frozen;
 use crate::held::Held;
 use crate::ids::{CommandKey, IndicatorId};
-use crate::indicator::{Indicator, Settings, TargetCell};
-use crate::people::{Assignment, People};
-use crate::plan::{Plan, Staging};
+use crate::indicator::{Facet, Indicator, Settings, TargetCell};
+use crate::narrative::Narrative;
+use crate::people::{Assignment, Grant, People};
+use crate::plan::{ImportIndicator, Plan, Staging};
 use crate::quantity::{Quantity, Target};
-use crate::quarter::{PlanQuarter, QuarterState};
+use crate::quarter::{Lock, PlanQuarter, QuarterState};
 use crate::rejection::Rejection;
 use crate::revision::{Change, Revision};
 use crate::state::State;
@@ -43,26 +46,29 @@ pub fn state_hash(state: &State) -> StateHash {
             None => homeless.push((key, work)),
         }
     }
-    for (indicator, held) in state.indicators.iter().zip(&held) {
-        whole.digest(indicator_section(state, indicator, held));
+    for (number, (indicator, held)) in (1..).zip(state.indicators.iter().zip(&held)) {
+        whole.digest(indicator_section(state, IndicatorId(number), indicator, held));
     }
     homeless.into_iter().for_each(|(key, work)| whole.held(*key, work));
     whole.digest(sequences(state));
     whole.finish()
 }
 
-/// The digest of a quarter's figures: of each indicator of the plan its code, how it is computed, and target, reported
-/// and verified realisation and achievement of the quarter and of the year to date, as they are printed.
-pub fn figures_hash(state: &State, quarter: PlanQuarter) -> StateHash {
+/// The digest of what a lock froze: of each indicator of the plan its code, how it is computed, and target, reported and
+/// verified realisation and achievement of the quarter and of the year to date, as they are printed.
+pub(crate) fn frozen_digest(
+    state: &State,
+    quarter: PlanQuarter,
+    frozen: &[(IndicatorId, Frozen)],
+) -> StateHash {
     let mut canon = Canon::new("figures");
     canon.signed(i64::from(quarter.year));
     canon.quarter(quarter.quarter);
-    let ids = state.plan(quarter.year).map_or(&[][..], |plan| &plan.indicators);
-    canon.list(ids.iter().filter_map(|id| state.indicator(*id)).collect::<Vec<_>>(), |canon, indicator| {
-        canon.text(&indicator.code);
-        canon.settings(&indicator.settings_in(quarter.quarter));
-        for period in [Period::Quarter(quarter.quarter), Period::ToDate(quarter.quarter)] {
-            let line = line(state, indicator, period);
+    canon.list(frozen, |canon, (id, frozen)| {
+        canon.text(state.indicator(*id).map_or("", |indicator| &indicator.code));
+        canon.settings(&frozen.quarter.settings);
+        for basis in [&frozen.quarter, &frozen.to_date] {
+            let line = Line::of(basis.clone(), state.config.bands());
             canon.text(&line.target.label());
             canon.realised(&line.realised);
             canon.realised(&line.realised_verified);
@@ -87,7 +93,10 @@ fn plans(state: &State) -> StateHash {
         canon.text(&office.name);
         canon.text(office.zone.name());
         canon.flag(office.rehearsal);
+        canon.number(u64::from(office.rules));
     }
+    canon.number(u64::from(state.rules));
+    canon.config(&state.config);
     canon.list(&state.plans, Canon::plan);
     canon.list(&state.staging, |canon, (origin, staging)| {
         canon.number(u64::from(origin.0));
@@ -110,10 +119,13 @@ fn quarters(state: &State) -> StateHash {
             match quarter {
                 QuarterState::Open => {}
                 QuarterState::LockRequested { by } => canon.number(u64::from(by.0)),
-                QuarterState::Locked { at, time } => {
-                    canon.number(at);
-                    canon.signed(time.0);
+                QuarterState::Locked(lock) => canon.lock(lock),
+                QuarterState::ReopenRequested { lock, by, until } => {
+                    canon.lock(lock);
+                    canon.number(u64::from(by.0));
+                    canon.signed(until.0);
                 }
+                QuarterState::Reopened { until } => canon.signed(until.0),
             }
         }
     });
@@ -122,7 +134,7 @@ fn quarters(state: &State) -> StateHash {
 
 fn people(state: &State) -> StateHash {
     let mut canon = Canon::new("people");
-    let People { persons, units, devices, incarnations } = &state.people;
+    let People { persons, units, devices, incarnations, grants } = &state.people;
     canon.list(persons, |canon, person| canon.list(&person.assignments, Canon::assignment));
     canon.list(units, |canon, unit| canon.text(&unit.name));
     canon.list(devices, |canon, device| {
@@ -134,6 +146,7 @@ fn people(state: &State) -> StateHash {
         canon.number(u64::from(incarnation.device.0));
         canon.uuid(incarnation.uuid);
     });
+    canon.list(grants, Canon::grant);
     canon.finish()
 }
 
@@ -142,22 +155,26 @@ fn sequences(state: &State) -> StateHash {
     let mut canon = Canon::new("sequences");
     canon.list(&state.people.incarnations, |canon, incarnation| {
         canon.number(u64::from(incarnation.last_sequence));
+        canon.signed(incarnation.last_time.0);
     });
     canon.list(&state.people.devices, |canon, device| canon.number(u64::from(device.after_revocation)));
     canon.finish()
 }
 
-fn indicator_section(state: &State, indicator: &Indicator, held: &[(&CommandKey, &Held)]) -> StateHash {
+fn indicator_section(
+    state: &State,
+    id: IndicatorId,
+    indicator: &Indicator,
+    held: &[(&CommandKey, &Held)],
+) -> StateHash {
     let mut canon = Canon::new("indicator");
     canon.signed(i64::from(indicator.year));
     canon.text(indicator.level.name());
     canon.text(&indicator.code);
     canon.text(&indicator.name);
-    canon.text(&indicator.measure);
     canon.option(indicator.satuan.as_deref(), Canon::text);
-    canon.option(indicator.responsible.as_deref(), Canon::text);
     canon.option(indicator.parent, |canon, id| canon.number(u64::from(id.0)));
-    canon.option(indicator.unit, |canon, id| canon.number(u64::from(id.0)));
+    indicator.facets.iter().for_each(|facet| canon.facet(facet));
     canon.flag(indicator.confirmed);
     canon.option(indicator.retired, |canon, (id, quarter)| {
         canon.number(u64::from(id.0));
@@ -165,6 +182,11 @@ fn indicator_section(state: &State, indicator: &Indicator, held: &[(&CommandKey,
     });
     indicator.settings.iter().for_each(|settings| canon.settings(settings));
     indicator.targets.iter().for_each(|cell| canon.cell(cell));
+    canon.option(indicator.year_target, Canon::quantity);
+    for (frozen, quarter) in indicator.frozen.iter().zip(Quarter::ALL) {
+        canon.option(frozen.as_deref(), Canon::frozen);
+        canon.option(state.narrative(id, quarter), Canon::narrative);
+    }
     canon.list(&indicator.entries, |canon, slot| {
         if let Some(entry) = state.entries.at(*slot) {
             canon.entry(entry);
@@ -289,6 +311,69 @@ impl Canon {
         self.option(settings.cap, Canon::quantity);
     }
 
+    fn lock(&mut self, lock: Lock) {
+        self.number(lock.at);
+        self.signed(lock.time.0);
+    }
+
+    fn config(&mut self, config: &Config) {
+        self.list(&config.bands, |canon, (since, bands)| {
+            canon.number(*since);
+            canon.list(bands.iter(), Canon::band);
+        });
+        self.list(&config.days, |canon, (day, holiday)| {
+            canon.signed(i64::from(day.days()));
+            canon.flag(*holiday);
+        });
+        self.number(u64::from(config.due_working_days));
+    }
+
+    fn band(&mut self, band: &Band) {
+        self.text(&band.name);
+        self.option(band.above, Canon::quantity);
+        self.option(band.up_to, Canon::quantity);
+    }
+
+    fn facet(&mut self, facet: &Facet) {
+        self.text(&facet.measure);
+        self.option(facet.responsible.as_deref(), Canon::text);
+        self.option(facet.unit, |canon, id| canon.number(u64::from(id.0)));
+    }
+
+    fn narrative(&mut self, narrative: &Narrative) {
+        self.text(&narrative.texts.driver);
+        self.text(&narrative.texts.obstacle);
+        self.text(&narrative.texts.follow_up);
+        self.number(u64::from(narrative.author.0));
+        self.number(narrative.position);
+        self.signed(narrative.time.0);
+        self.number(u64::from(narrative.version));
+    }
+
+    fn frozen(&mut self, frozen: &Frozen) {
+        for basis in [&frozen.quarter, &frozen.to_date] {
+            self.basis(basis);
+        }
+        frozen.totals.iter().for_each(|total| self.text(&total.to_string()));
+    }
+
+    /// Quotients exactly, not as they are printed.
+    fn basis(&mut self, basis: &Basis) {
+        for target in [&basis.target, &basis.target_original] {
+            self.text(&target.label());
+            self.option(target.number(), |canon, number| canon.text(&number.exact()));
+        }
+        for realised in [&basis.realised, &basis.realised_verified] {
+            self.realised(realised);
+            if let Realised::Number(number) = realised {
+                self.text(&number.exact());
+            }
+        }
+        self.settings(&basis.settings);
+        self.flag(basis.not_aggregable);
+        self.flag(basis.retired);
+    }
+
     fn plan(&mut self, plan: &Plan) {
         self.signed(i64::from(plan.year));
         self.text(plan.state.name());
@@ -308,14 +393,27 @@ impl Canon {
         self.list(&staging.objectives, |canon, name| canon.text(name));
         self.list(&staging.indicators, |canon, (objective, row)| {
             canon.number(u64::from(*objective));
-            canon.text(row.level.name());
-            canon.text(&row.name);
-            canon.text(&row.measure);
-            canon.option(row.satuan.as_deref(), Canon::text);
-            canon.option(row.responsible.as_deref(), Canon::text);
-            canon.text(row.kind.name());
-            row.targets.iter().for_each(|target| canon.target(target));
+            canon.row(row);
         });
+    }
+
+    fn row(&mut self, row: &ImportIndicator) {
+        self.text(row.level.name());
+        self.text(&row.name);
+        self.text(&row.measure);
+        self.option(row.satuan.as_deref(), Canon::text);
+        self.option(row.responsible.as_deref(), Canon::text);
+        self.text(row.kind.name());
+        row.targets.iter().for_each(|target| self.target(target));
+        self.option(row.year_target, Canon::quantity);
+    }
+
+    fn grant(&mut self, grant: &Grant) {
+        self.number(u64::from(grant.person.0));
+        self.assignment(&grant.assignment);
+        self.number(u64::from(grant.given_by.0));
+        self.text(grant.state.name());
+        self.number(grant.position);
     }
 
     fn assignment(&mut self, assignment: &Assignment) {
@@ -346,7 +444,7 @@ impl Canon {
 
     fn change(&mut self, change: &Change) {
         self.text(change.name());
-        self.number(u64::from(change.indicator().0));
+        self.option(change.indicator(), |canon, id| canon.number(u64::from(id.0)));
         match change {
             Change::Target { quarter, old, new, .. } => {
                 self.quarter(*quarter);
@@ -373,7 +471,19 @@ impl Canon {
                 self.option(*old, |canon, id| canon.number(u64::from(id.0)));
                 self.number(u64::from(new.0));
             }
+            Change::Cap { old, new, .. } | Change::YearTarget { old, new, .. } => {
+                self.option(*old, Canon::quantity);
+                self.option(*new, Canon::quantity);
+            }
             Change::Retire { .. } => {}
+            Change::Add(add) => {
+                self.option(add.parent, |canon, id| canon.number(u64::from(id.0)));
+                self.number(u64::from(add.objective));
+                self.row(&add.row);
+                self.text(add.polarity.name());
+                self.text(add.formula.name());
+                self.option(add.cap, Canon::quantity);
+            }
         }
     }
 

@@ -132,7 +132,7 @@ fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -
         }
         EntryCommand::Amend(amend) => {
             let entry = known_entry(state, amend.entry)?;
-            open(state, entry.indicator, entry.quarter)?;
+            open(state, entry.indicator, entry.quarter, now)?;
             let after = Counted {
                 indicator: release.to.unwrap_or(entry.indicator),
                 quarter: release.count_in.unwrap_or(amend.on.quarter()),
@@ -151,7 +151,7 @@ fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -
                 );
             }
             let entry = known_entry(state, void.entry)?;
-            open(state, entry.indicator, entry.quarter)?;
+            open(state, entry.indicator, entry.quarter, now)?;
             let after = Counted { state: EntryState::Voided, ..counted(entry) };
             Ok(Effect { after: Some(after.clone()), ..changed(state, entry, &after) })
         }
@@ -185,14 +185,19 @@ fn admissible(
     if indicator.year != on.year() {
         return Err(Rejection::new(Code::WrongYear).with("date", on).with("year", indicator.year));
     }
+    let not_open = Rejection::new(Code::QuarterNotOpen).with("quarter", quarter.number()).with("date", on);
     if quarter < on.quarter() {
-        return Err(Rejection::new(Code::QuarterNotOpen).with("quarter", quarter.number()).with("date", on));
+        return Err(not_open);
     }
     // What happened in an open quarter counts there and nowhere else.
-    if release.count_in.is_some() && quarter != on.quarter() && !state.is_locked(own) {
+    if release.count_in.is_some() && quarter != on.quarter() && !state.is_closed(own, now) {
         return Err(Rejection::new(Code::NothingToChange)
             .with("entry", state.public_id(release.held))
             .with("quarter", own.quarter.number()));
+    }
+    // It has not begun.
+    if quarter.first_day(indicator.year) > state.day(now).max(on) {
+        return Err(not_open);
     }
     if !state.takes_entries(after.indicator, quarter) {
         return Err(Rejection::new(Code::IndicatorRetired)
@@ -200,7 +205,7 @@ fn admissible(
             .with("quarter", quarter.number()));
     }
     readable(indicator, on, &after.reading)?;
-    open(state, after.indicator, quarter)?;
+    open(state, after.indicator, quarter, now)?;
     Ok(is_late(state, own, now))
 }
 
@@ -211,9 +216,9 @@ fn known_entry(state: &State, key: CommandKey) -> Result<&crate::entry::Entry, R
         .ok_or_else(|| Rejection::new(Code::EntryNotYetKnown).with("entry", state.public_id(key)))
 }
 
-fn open(state: &State, indicator: IndicatorId, quarter: Quarter) -> Result<(), Rejection> {
+fn open(state: &State, indicator: IndicatorId, quarter: Quarter, now: Timestamp) -> Result<(), Rejection> {
     let indicator = state.known_indicator(Some(indicator))?;
-    match state.is_locked(PlanQuarter { year: indicator.year, quarter }) {
+    match state.is_closed(PlanQuarter { year: indicator.year, quarter }, now) {
         true => Err(Rejection::new(Code::QuarterLocked)
             .with("indicator", &indicator.code)
             .with("quarter", quarter.number())

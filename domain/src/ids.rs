@@ -44,6 +44,8 @@ numbered! {
     IndicatorId,
     /// A revision of a plan.
     RevisionId,
+    /// A role that was given and waits for a second person.
+    GrantId,
 }
 
 impl Origin {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::command::{Effect, Outcome, Record};
+use crate::frozen::Frozen;
 use crate::ids::{IndicatorId, Position, RevisionId, UnitId};
 use crate::plan::PlanState;
 use crate::proposal::{Kind, is_percent};
@@ -125,6 +126,16 @@ impl TargetCell {
     }
 }
 
+/// What an indicator is called in one quarter, and who answers for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facet {
+    /// What is measured.
+    pub measure: Box<str>,
+    /// Penanggung jawab: as written, or the unit's name where it was set later.
+    pub responsible: Option<Box<str>>,
+    pub unit: Option<UnitId>,
+}
+
 /// An indicator with everything folded about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Indicator {
@@ -138,19 +149,19 @@ pub struct Indicator {
     pub code: Box<str>,
     /// Name of the program, activity or sub-activity; for a strategic indicator that of its objective.
     pub name: Box<str>,
-    /// What is measured.
-    pub measure: Box<str>,
     /// Satuan, as written.
     pub satuan: Option<Box<str>>,
-    /// Penanggung jawab, as written.
-    pub responsible: Option<Box<str>>,
-    pub unit: Option<UnitId>,
+    pub facets: [Facet; 4],
     pub settings: [Settings; 4],
     /// False while the kind is only a proposal of the import.
     pub confirmed: bool,
     pub targets: [TargetCell; 4],
+    /// The year's target where one is stated; what counts is what the quarters come to.
+    pub year_target: Option<Quantity>,
     /// The revision that retired it, and from which quarter.
     pub retired: Option<(RevisionId, Quarter)>,
+    /// What the latest lock of each quarter froze.
+    pub frozen: [Option<Box<Frozen>>; 4],
     pub tally: Tally,
     /// Slots of its entries in [`crate::entry::Entries`], in the order they were first recorded.
     pub entries: Vec<u32>,
@@ -167,9 +178,27 @@ impl Indicator {
         self.settings[quarter.index()]
     }
 
+    /// Its name and its unit in a quarter.
+    pub fn facet_in(&self, quarter: Quarter) -> &Facet {
+        &self.facets[quarter.index()]
+    }
+
+    /// Its name and its unit at the end of the year.
+    pub fn facet(&self) -> &Facet {
+        self.facet_in(Quarter::Q4)
+    }
+
     /// The target that holds in a quarter.
     pub fn target(&self, quarter: Quarter) -> &Target {
         self.targets[quarter.index()].current()
+    }
+
+    /// Puts it under another unit from a quarter on.
+    pub(crate) fn reassign(&mut self, from: Quarter, unit: UnitId, name: &str) {
+        for facet in &mut self.facets[from.index()..] {
+            facet.unit = Some(unit);
+            facet.responsible = Some(name.into());
+        }
     }
 
     /// True when it is retired in that quarter.
@@ -185,9 +214,12 @@ pub struct SetIndicator {
     pub kind: Option<Kind>,
     pub polarity: Option<Polarity>,
     pub formula: Option<LowerFormula>,
-    pub cap: Option<Quantity>,
+    /// `Some(None)` takes it away.
+    pub cap: Option<Option<Quantity>>,
     pub unit: Option<UnitId>,
     pub targets: Vec<(Quarter, Target)>,
+    /// The stated target of the year; `Some(None)` takes it away.
+    pub year_target: Option<Option<Quantity>>,
 }
 
 impl SetIndicator {
@@ -198,6 +230,7 @@ impl SetIndicator {
             && self.cap.is_none()
             && self.unit.is_none()
             && self.targets.is_empty()
+            && self.year_target.is_none()
     }
 }
 
@@ -237,6 +270,7 @@ pub(crate) fn decide(state: &State, command: &SetIndicator) -> Result<Outcome, R
 }
 
 pub(crate) fn apply(state: &mut State, record: &Record, command: &SetIndicator) {
+    let unit = command.unit.and_then(|id| Some((id, state.people.unit(id)?.name.clone())));
     let Some(indicator) = command.indicator.and_then(|id| state.indicators.get_mut(id.index())) else {
         return;
     };
@@ -244,10 +278,13 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &SetIndicator) 
         settings.kind = command.kind.unwrap_or(settings.kind);
         settings.polarity = command.polarity.unwrap_or(settings.polarity);
         settings.formula = command.formula.unwrap_or(settings.formula);
-        settings.cap = command.cap.or(settings.cap);
+        settings.cap = command.cap.unwrap_or(settings.cap);
     }
     indicator.confirmed |= command.kind.is_some();
-    indicator.unit = command.unit.or(indicator.unit);
+    indicator.year_target = command.year_target.unwrap_or(indicator.year_target);
+    if let Some((unit, name)) = unit {
+        indicator.reassign(Quarter::Q1, unit, &name);
+    }
     for (quarter, target) in &command.targets {
         let version = TargetVersion {
             target: target.clone(),
@@ -276,8 +313,9 @@ impl State {
 
     fn is_in_plan(&self, id: IndicatorId) -> bool {
         let plan = self.indicator(id).and_then(|indicator| self.plan(indicator.year));
-        // Ids are given in the plan's order, so the list is sorted.
-        plan.is_some_and(|plan| plan.indicators.binary_search(&id).is_ok())
+        // The first row of a plan is the first that its import brought; what a later revision adds has a higher id,
+        // what an earlier import brought a lower one.
+        plan.and_then(|plan| plan.indicators.first()).is_some_and(|first| *first <= id)
     }
 
     /// True when entries of a quarter may count for it: it is in its plan and not retired by then.

@@ -8,12 +8,15 @@
 
 pub mod achievement;
 pub mod command;
+pub mod config;
 pub mod entry;
 pub mod figures;
+pub mod frozen;
 pub mod hash;
 pub mod held;
 pub mod ids;
 pub mod indicator;
+pub mod narrative;
 pub mod people;
 pub mod plan;
 pub mod proposal;
@@ -31,4 +34,8 @@ pub use state::State;
 
 /// The version of the fold: two states may be compared by hash only when the code that folded them has the same
 /// number. It grows whenever [`apply`] or [`hash`] would give another state for the same records.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
+
+/// The version of the rules. It grows whenever [`decide`] would answer differently for the same state and command. A log
+/// says by which rules it is decided ([`State::rules`]), so that a later release does not doubt what an earlier decided.
+pub const RULES_VERSION: u32 = 2;

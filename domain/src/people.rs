@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::command::{Effect, Envelope, Outcome, Record};
-use crate::ids::{DeviceId, Origin, PersonId, Position, UnitId};
+use crate::ids::{DeviceId, GrantId, Origin, PersonId, Position, UnitId};
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
 use crate::time::{Date, Timestamp, Zone};
@@ -120,6 +120,39 @@ pub struct Incarnation {
     pub uuid: Uuid,
     /// The last sequence that the log holds.
     pub last_sequence: u32,
+    /// The time of the last record that it brought.
+    pub last_time: Timestamp,
+}
+
+/// What became of a role that waits for a second person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantState {
+    Waiting,
+    Confirmed,
+    Declined,
+}
+
+impl GrantState {
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            GrantState::Waiting => "waiting",
+            GrantState::Confirmed => "confirmed",
+            GrantState::Declined => "declined",
+        }
+    }
+}
+
+/// A role that an operator gave and that holds only once the head of office has confirmed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub person: PersonId,
+    pub assignment: Assignment,
+    /// 0: at the server's own console.
+    pub given_by: PersonId,
+    pub state: GrantState,
+    /// The record that asked for it.
+    pub position: Position,
 }
 
 /// Everybody and every device, in the order of their records.
@@ -129,6 +162,8 @@ pub struct People {
     pub units: Vec<Unit>,
     pub devices: Vec<Device>,
     pub incarnations: Vec<Incarnation>,
+    /// Roles that needed a second person, decided ones included.
+    pub grants: Vec<Grant>,
 }
 
 impl People {
@@ -173,6 +208,20 @@ impl People {
         self.person(person).into_iter().flat_map(|p| &p.assignments).filter(move |a| a.holds_on(day))
     }
 
+    /// A grant by id.
+    pub fn grant(&self, id: GrantId) -> Option<&Grant> {
+        self.grants.get(id.index())
+    }
+
+    /// True when somebody can act as head of office on a day: holds the role, on a device that is not revoked.
+    pub fn has_acting_head(&self, day: Date) -> bool {
+        let can_act = |owner| self.devices.iter().any(|d| d.owner == owner && d.revoked.is_none());
+        (1..).zip(&self.persons).any(|(number, person)| {
+            let heads = |a: &Assignment| a.role == Role::HeadOfOffice && a.holds_on(day);
+            person.assignments.iter().any(heads) && can_act(PersonId(number))
+        })
+    }
+
     /// True when the person holds the role on a day.
     pub fn has_role(&self, person: PersonId, role: Role, day: Date) -> bool {
         self.assignments_on(person, day).any(|a| a.role == role)
@@ -193,6 +242,8 @@ pub struct FoundOffice {
     pub zone: Zone,
     /// A training office: every output says so, and its clock may be played.
     pub rehearsal: bool,
+    /// The rules by which its log is decided.
+    pub rules: u32,
 }
 
 /// Adds a unit.
@@ -258,16 +309,22 @@ pub enum PeopleCommand {
     EndAssignments(EndAssignments),
     EnrolDevice(EnrolDevice),
     RevokeDevice(RevokeDevice),
+    /// Lets a role hold that waited for a second person.
+    ConfirmGrant(GrantId),
+    DeclineGrant(GrantId),
+    /// From here on the log is decided by these rules: a newer release took the office over.
+    AdoptRules(u32),
 }
 
 pub(crate) fn decide(
     state: &State,
     envelope: &Envelope,
     command: &PeopleCommand,
+    now: Timestamp,
 ) -> Result<Outcome, Rejection> {
     use PeopleCommand as P;
     let people = &state.people;
-    let host_only = matches!(command, P::FoundOffice(_) | P::EnrolDevice(_));
+    let host_only = matches!(command, P::FoundOffice(_) | P::EnrolDevice(_) | P::AdoptRules(_));
     if host_only && envelope.origin != Origin::HOST {
         return Err(Rejection::new(Code::RoleMayNot).with("role", "host"));
     }
@@ -288,7 +345,7 @@ pub(crate) fn decide(
         P::Assign(assign) => {
             known_person(assign.person)?;
             known_unit(assign.assignment.unit)?;
-            operator_stands_alone(state, assign)?;
+            operator_stands_alone(state, assign.person, &assign.assignment)?;
         }
         P::EndAssignments(end) => {
             known_person(end.person)?;
@@ -308,16 +365,25 @@ pub(crate) fn decide(
             }
             Some(_) => {}
         },
+        P::ConfirmGrant(id) => confirmable(state, envelope, *id, now)?,
+        P::DeclineGrant(id) => {
+            waiting_grant(state, *id)?;
+            crate::entry::reason_given(envelope)?;
+        }
+        P::AdoptRules(rules) if *rules <= state.rules => {
+            return Err(Rejection::new(Code::NothingToChange).with("rules", rules));
+        }
+        P::AdoptRules(_) => {}
     }
     Ok(Outcome::Recorded(Effect::default()))
 }
 
 /// An operator has no other role beside it: no power over figures. A role given since ever looks back no further than
 /// today, so that a former operator can be given another.
-fn operator_stands_alone(state: &State, assign: &Assign) -> Result<(), Rejection> {
-    let mut wanted = assign.assignment.clone();
+fn operator_stands_alone(state: &State, person: PersonId, wanted: &Assignment) -> Result<(), Rejection> {
+    let mut wanted = wanted.clone();
     wanted.from = wanted.from.or(Some(state.day(state.time)));
-    let clash = state.people.person(assign.person).into_iter().flat_map(|p| &p.assignments).find(|held| {
+    let clash = state.people.person(person).into_iter().flat_map(|p| &p.assignments).find(|held| {
         held.role != wanted.role
             && (held.role == Role::Operator || wanted.role == Role::Operator)
             && held.overlaps(&wanted)
@@ -330,10 +396,62 @@ fn operator_stands_alone(state: &State, assign: &Assign) -> Result<(), Rejection
     }
 }
 
+/// Whoever may lock quarters and decide on the plan is not made by one person alone, once there is somebody who can be
+/// the second: the head of office.
+pub fn needs_second_person(state: &State, assignment: &Assignment, now: Timestamp) -> bool {
+    state.rules >= 2
+        && matches!(assignment.role, Role::Administrator | Role::HeadOfOffice)
+        && state.people.has_acting_head(state.day(now))
+}
+
+fn waiting_grant(state: &State, id: GrantId) -> Result<&Grant, Rejection> {
+    let waiting = state.people.grant(id).filter(|grant| grant.state == GrantState::Waiting);
+    waiting.ok_or_else(|| Rejection::new(Code::UnknownGrant).with("grant", id))
+}
+
+fn confirmable(state: &State, envelope: &Envelope, id: GrantId, now: Timestamp) -> Result<(), Rejection> {
+    let grant = waiting_grant(state, id)?;
+    if [grant.given_by, grant.person].contains(&envelope.author) {
+        return Err(Rejection::new(Code::SelfApproval).with("grant", id));
+    }
+    if grant.assignment.until.is_some_and(|until| until < state.day(now)) {
+        return Err(Rejection::new(Code::UnknownGrant).with("grant", id));
+    }
+    operator_stands_alone(state, grant.person, &grant.assignment)
+}
+
 pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand) {
+    if let PeopleCommand::Assign(assign) = command
+        && needs_second_person(state, &assign.assignment, record.time)
+    {
+        state.people.grants.push(Grant {
+            person: assign.person,
+            assignment: assign.assignment.clone(),
+            given_by: record.envelope.author,
+            state: GrantState::Waiting,
+            position: record.position,
+        });
+        return;
+    }
     let people = &mut state.people;
     match command {
-        PeopleCommand::FoundOffice(found) => state.office = Some(found.clone()),
+        PeopleCommand::FoundOffice(found) => {
+            state.rules = found.rules;
+            state.office = Some(found.clone());
+        }
+        PeopleCommand::AdoptRules(rules) => state.rules = *rules,
+        PeopleCommand::ConfirmGrant(id) => {
+            let Some(grant) = people.grants.get_mut(id.index()) else { return };
+            grant.state = GrantState::Confirmed;
+            if let Some(person) = people.persons.get_mut(grant.person.index()) {
+                person.assignments.push(grant.assignment.clone());
+            }
+        }
+        PeopleCommand::DeclineGrant(id) => {
+            if let Some(grant) = people.grants.get_mut(id.index()) {
+                grant.state = GrantState::Declined;
+            }
+        }
         PeopleCommand::AddUnit(add) => people.units.push(Unit { name: add.name.clone() }),
         PeopleCommand::AddPerson(_) => people.persons.push(Person::default()),
         PeopleCommand::Assign(assign) => {
@@ -360,7 +478,12 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand)
                 after_revocation: 0,
             });
             let device = DeviceId::after(people.devices.len() - 1);
-            people.incarnations.push(Incarnation { device, uuid: enrol.incarnation, last_sequence: 0 });
+            people.incarnations.push(Incarnation {
+                device,
+                uuid: enrol.incarnation,
+                last_sequence: 0,
+                last_time: record.time,
+            });
         }
         PeopleCommand::RevokeDevice(revoke) => {
             if let Some(device) = people.devices.get_mut(revoke.device.index()) {

@@ -2,12 +2,13 @@
 
 use crate::command::{Effect, Envelope, Outcome, Record};
 use crate::entry::EntryCommand;
+use crate::figures::year_target_differs;
 use crate::held::Held;
 use crate::ids::{IndicatorId, PersonId, Position, UnitId};
-use crate::indicator::{Indicator, Level, Settings, TargetCell, TargetVersion};
+use crate::indicator::{Facet, Indicator, Level, Settings, TargetCell, TargetVersion};
 use crate::people::Unit;
 use crate::proposal::Kind;
-use crate::quantity::Target;
+use crate::quantity::{Quantity, Target};
 use crate::quarter::QuarterState;
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
@@ -80,6 +81,16 @@ pub struct ImportIndicator {
     pub responsible: Option<Box<str>>,
     pub kind: Kind,
     pub targets: [Target; 4],
+    /// The year's target where the document states one beside those of the quarters.
+    pub year_target: Option<Quantity>,
+}
+
+impl ImportIndicator {
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let optional = self.satuan.as_deref().into_iter().chain(self.responsible.as_deref());
+        let targets = self.targets.iter().filter_map(Target::text);
+        optional.chain(targets).chain([&*self.name, &*self.measure]).collect()
+    }
 }
 
 /// Closes an import: the plan becomes visible with this record, or not at all.
@@ -112,6 +123,10 @@ pub enum PlanCommand {
     FinishImport(FinishImport),
     EstablishPlan(EstablishPlan),
     ApprovePlan(ApprovePlan),
+    /// The head of office gives a submitted plan back, with a reason.
+    SendBackPlan(i16),
+    /// The administrator takes a submitted plan back.
+    RecallPlan(i16),
 }
 
 impl PlanCommand {
@@ -119,13 +134,12 @@ impl PlanCommand {
         match self {
             PlanCommand::StartImport(start) => vec![&start.title],
             PlanCommand::ImportObjective(objective) => vec![&objective.name],
-            PlanCommand::ImportIndicator(row) => {
-                let optional = row.satuan.as_deref().into_iter().chain(row.responsible.as_deref());
-                let targets = row.targets.iter().filter_map(Target::text);
-                optional.chain(targets).chain([&*row.name, &*row.measure]).collect()
-            }
+            PlanCommand::ImportIndicator(row) => row.texts(),
             PlanCommand::EstablishPlan(establish) => vec![&establish.basis],
-            PlanCommand::FinishImport(_) | PlanCommand::ApprovePlan(_) => Vec::new(),
+            PlanCommand::FinishImport(_)
+            | PlanCommand::ApprovePlan(_)
+            | PlanCommand::SendBackPlan(_)
+            | PlanCommand::RecallPlan(_) => Vec::new(),
         }
     }
 }
@@ -164,20 +178,46 @@ pub(crate) fn decide(
             if establish.basis.trim().is_empty() {
                 return Err(Rejection::new(Code::LegalBasisMissing).with("year", plan.year));
             }
+            year_targets_explained(state, envelope, plan)?;
+        }
+        PlanCommand::SendBackPlan(year) => {
+            submitted(state, *year)?;
+            crate::entry::reason_given(envelope)?;
+        }
+        PlanCommand::RecallPlan(year) => {
+            submitted(state, *year)?;
         }
         PlanCommand::ApprovePlan(approve) => {
-            let plan = state.known_plan(approve.year)?;
-            if plan.state != PlanState::Submitted {
-                return Err(Rejection::new(Code::PlanNotSubmitted)
-                    .with("year", plan.year)
-                    .with("state", plan.state.name()));
-            }
+            let plan = submitted(state, approve.year)?;
             if plan.submitted_by == Some(envelope.author) {
                 return Err(Rejection::new(Code::SelfApproval).with("year", plan.year));
             }
         }
     }
     Ok(Outcome::Recorded(Effect::default()))
+}
+
+fn submitted(state: &State, year: i16) -> Result<&Plan, Rejection> {
+    let plan = state.known_plan(year)?;
+    match plan.state {
+        PlanState::Submitted => Ok(plan),
+        _ => Err(Rejection::new(Code::PlanNotSubmitted).with("year", year).with("state", plan.state.name())),
+    }
+}
+
+/// A stated yearly target that is not what the quarters come to needs a reason.
+fn year_targets_explained(state: &State, envelope: &Envelope, plan: &Plan) -> Result<(), Rejection> {
+    let indicators = plan.indicators.iter().filter_map(|id| state.indicator(*id));
+    let mut differing = indicators.filter_map(|i| Some((i, year_target_differs(i)?)));
+    match differing.next() {
+        Some((indicator, (stated, derived))) if !envelope.has_reason => {
+            Err(Rejection::new(Code::YearTargetDiffers)
+                .with("indicator", &indicator.code)
+                .with("stated", stated.plain())
+                .with("derived", derived))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Years that a plan may be for: their dates, due dates and what comes after are all calendar days.
@@ -282,6 +322,13 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &PlanCommand) {
             }
         }
         PlanCommand::ApprovePlan(approve) => establish(state, record, approve.year),
+        PlanCommand::SendBackPlan(year) | PlanCommand::RecallPlan(year) => {
+            if let Some(plan) = state.plan_mut(*year) {
+                plan.state = PlanState::Draft;
+                plan.basis = None;
+                plan.submitted_by = None;
+            }
+        }
     }
 }
 
@@ -334,14 +381,18 @@ fn build(state: &mut State, record: &Record, staging: Staging) {
             parent,
             code: codes.next(objective, row.level),
             name,
-            measure: row.measure,
             satuan: row.satuan,
-            responsible: row.responsible,
-            unit,
+            facets: std::array::from_fn(|_| Facet {
+                measure: row.measure.clone(),
+                responsible: row.responsible.clone(),
+                unit,
+            }),
             settings: [settings; 4],
             confirmed: false,
             targets: row.targets.map(|target| imported_cell(record, target)),
+            year_target: row.year_target,
             retired: None,
+            frozen: Default::default(),
             tally: Tally::default(),
             entries: Vec::new(),
         });
@@ -378,7 +429,7 @@ fn own_unit(state: &State, record: &Record) -> Option<UnitId> {
     state.people.assignments_on(record.envelope.author, today).find_map(|assignment| assignment.unit)
 }
 
-fn unit_of_post(state: &mut State, post: &str) -> UnitId {
+pub(crate) fn unit_of_post(state: &mut State, post: &str) -> UnitId {
     state.people.unit_named(post).unwrap_or_else(|| {
         state.people.units.push(Unit { name: post.into() });
         UnitId::after(state.people.units.len() - 1)

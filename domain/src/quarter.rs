@@ -1,12 +1,13 @@
-//! Quarters: when their entries are due, and their lock by two people.
+//! Quarters: their lock by two people, and their reopening by two people until a time.
 
 use crate::command::{Effect, Envelope, Outcome, Record};
-use crate::hash::figures_hash;
+use crate::frozen::freeze;
+use crate::hash::frozen_digest;
 use crate::ids::{PersonId, Position};
 use crate::plan::PlanState;
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
-use crate::time::{Date, Quarter, Timestamp};
+use crate::time::{Quarter, Timestamp};
 
 /// Where a quarter is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,8 +16,19 @@ pub enum QuarterState {
     Open,
     /// The administrator asked for the lock; entries are still admitted.
     LockRequested { by: PersonId },
-    /// Frozen by the record at this position.
-    Locked { at: Position, time: Timestamp },
+    /// Frozen by a record.
+    Locked(Lock),
+    /// Still frozen; somebody asked to open it until a time.
+    ReopenRequested { lock: Lock, by: PersonId, until: Timestamp },
+    /// Entries are admitted again until the time; then it locks by itself.
+    Reopened { until: Timestamp },
+}
+
+/// The record that froze a quarter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lock {
+    pub at: Position,
+    pub time: Timestamp,
 }
 
 impl QuarterState {
@@ -25,13 +37,31 @@ impl QuarterState {
         match self {
             QuarterState::Open => "open",
             QuarterState::LockRequested { .. } => "lock requested",
-            QuarterState::Locked { .. } => "locked",
+            QuarterState::Locked(_) => "locked",
+            QuarterState::ReopenRequested { .. } => "reopen requested",
+            QuarterState::Reopened { .. } => "reopened",
+        }
+    }
+
+    /// The lock that holds, when its figures are frozen.
+    pub fn lock(self) -> Option<Lock> {
+        match self {
+            QuarterState::Locked(lock) | QuarterState::ReopenRequested { lock, .. } => Some(lock),
+            QuarterState::Open | QuarterState::LockRequested { .. } | QuarterState::Reopened { .. } => None,
         }
     }
 
     /// True once its figures are frozen.
     pub fn is_locked(self) -> bool {
-        matches!(self, QuarterState::Locked { .. })
+        self.lock().is_some()
+    }
+
+    /// When it locks by itself.
+    pub fn relocks_at(self) -> Option<Timestamp> {
+        match self {
+            QuarterState::Reopened { until } => Some(until),
+            _ => None,
+        }
     }
 }
 
@@ -51,13 +81,27 @@ pub enum QuarterCommand {
     Approve(PlanQuarter),
     /// The head of office declines the lock.
     Reject(PlanQuarter),
+    /// A head of unit or an administrator asks, with a reason, to open a locked quarter until a time.
+    RequestReopen(PlanQuarter, Timestamp),
+    /// An administrator who did not ask opens it.
+    GrantReopen(PlanQuarter),
+    /// An administrator declines to open it.
+    DeclineReopen(PlanQuarter),
+    /// The writer itself, once the time has come.
+    Relock(PlanQuarter),
 }
 
 impl QuarterCommand {
     /// The quarter a command is about.
     pub fn quarter(&self) -> PlanQuarter {
         match self {
-            QuarterCommand::Request(q) | QuarterCommand::Approve(q) | QuarterCommand::Reject(q) => *q,
+            QuarterCommand::Request(quarter)
+            | QuarterCommand::Approve(quarter)
+            | QuarterCommand::Reject(quarter)
+            | QuarterCommand::RequestReopen(quarter, _)
+            | QuarterCommand::GrantReopen(quarter)
+            | QuarterCommand::DeclineReopen(quarter)
+            | QuarterCommand::Relock(quarter) => *quarter,
         }
     }
 }
@@ -77,93 +121,128 @@ pub(crate) fn decide(
             .with("year", wanted.year)
             .with("state", current.name())
     };
+    use QuarterCommand as Q;
     match (command, current) {
-        (QuarterCommand::Request(_), _) if plan.state != PlanState::Established => {
+        (Q::Request(_), _) if plan.state != PlanState::Established => {
             return Err(Rejection::new(Code::PlanNotEstablished)
                 .with("year", wanted.year)
                 .with("state", plan.state.name()));
         }
-        (QuarterCommand::Request(_), QuarterState::Open) => {
+        (Q::Request(_), QuarterState::Open) => {
             let last_day = wanted.quarter.last_day(wanted.year);
             if state.day(now) <= last_day {
                 return Err(about(Code::QuarterNotOver).with("last_day", last_day));
             }
         }
-        (QuarterCommand::Request(_), _) => return Err(about(Code::QuarterNotOpen)),
-        (QuarterCommand::Approve(_), QuarterState::LockRequested { by }) if by == envelope.author => {
+        (Q::Request(_), _) => return Err(about(Code::QuarterNotOpen)),
+        (Q::Approve(_), QuarterState::LockRequested { by })
+        | (Q::GrantReopen(_), QuarterState::ReopenRequested { by, .. })
+            if by == envelope.author =>
+        {
             return Err(about(Code::SelfApproval));
         }
-        (QuarterCommand::Approve(_) | QuarterCommand::Reject(_), QuarterState::LockRequested { .. }) => {}
-        (QuarterCommand::Approve(_) | QuarterCommand::Reject(_), _) => {
-            return Err(about(Code::LockNotRequested));
+        (Q::Approve(_) | Q::Reject(_), QuarterState::LockRequested { .. }) => {}
+        (Q::Approve(_) | Q::Reject(_), _) => return Err(about(Code::LockNotRequested)),
+        (Q::RequestReopen(_, until), QuarterState::Locked(_)) => {
+            crate::entry::reason_given(envelope)?;
+            still_to_come(*until, now).map_err(|time| about(Code::ReopenPast).with("until", time))?;
         }
+        (Q::RequestReopen(..), _) => return Err(about(Code::QuarterNotLocked)),
+        (Q::GrantReopen(_), QuarterState::ReopenRequested { until, .. }) => {
+            still_to_come(until, now).map_err(|time| about(Code::ReopenPast).with("until", time))?;
+        }
+        (Q::DeclineReopen(_), QuarterState::ReopenRequested { .. }) => crate::entry::reason_given(envelope)?,
+        (Q::GrantReopen(_) | Q::DeclineReopen(_), _) => return Err(about(Code::ReopenNotRequested)),
+        (Q::Relock(_), _) if current.relocks_at().is_some_and(|until| until <= now) => {}
+        (Q::Relock(_), _) => return Err(about(Code::RelockNotDue)),
     }
-    let frozen = matches!(command, QuarterCommand::Approve(_)).then(|| Box::new(frozen(state, wanted, now)));
+    let locks = matches!(command, Q::Approve(_) | Q::Relock(_));
+    let frozen = locks.then(|| Box::new(frozen_digest(state, wanted, &freeze(state, wanted))));
     Ok(Outcome::Recorded(Effect { frozen, ..Effect::default() }))
 }
 
-/// The digest of what a lock now freezes: the figures as they are once the quarter is locked.
-fn frozen(state: &State, quarter: PlanQuarter, now: Timestamp) -> [u8; 32] {
-    let mut locked = state.clone();
-    if let Some(plan) = locked.plan_mut(quarter.year) {
-        plan.quarters[quarter.quarter.index()] = QuarterState::Locked { at: state.position + 1, time: now };
-    }
-    figures_hash(&locked, quarter)
+fn still_to_come(until: Timestamp, now: Timestamp) -> Result<(), String> {
+    if until > now { Ok(()) } else { Err(until.rfc3339()) }
 }
 
 pub(crate) fn apply(state: &mut State, record: &Record, command: &QuarterCommand) {
     let wanted = command.quarter();
+    if matches!(command, QuarterCommand::Approve(_) | QuarterCommand::Relock(_)) {
+        keep_frozen(state, wanted);
+    }
     let Some(plan) = state.plan_mut(wanted.year) else { return };
-    plan.quarters[wanted.quarter.index()] = match command {
-        QuarterCommand::Request(_) => QuarterState::LockRequested { by: record.envelope.author },
-        QuarterCommand::Approve(_) => QuarterState::Locked { at: record.position, time: record.time },
-        QuarterCommand::Reject(_) => QuarterState::Open,
+    let current = &mut plan.quarters[wanted.quarter.index()];
+    let author = record.envelope.author;
+    *current = match (command, *current) {
+        (QuarterCommand::Request(_), _) => QuarterState::LockRequested { by: author },
+        (QuarterCommand::Approve(_) | QuarterCommand::Relock(_), _) => {
+            QuarterState::Locked(Lock { at: record.position, time: record.time })
+        }
+        (QuarterCommand::Reject(_), _) => QuarterState::Open,
+        (QuarterCommand::RequestReopen(_, until), QuarterState::Locked(lock)) => {
+            QuarterState::ReopenRequested { lock, by: author, until: *until }
+        }
+        (QuarterCommand::GrantReopen(_), QuarterState::ReopenRequested { until, .. }) => {
+            QuarterState::Reopened { until }
+        }
+        (QuarterCommand::DeclineReopen(_), QuarterState::ReopenRequested { lock, .. }) => {
+            QuarterState::Locked(lock)
+        }
+        (
+            QuarterCommand::RequestReopen(..)
+            | QuarterCommand::GrantReopen(_)
+            | QuarterCommand::DeclineReopen(_),
+            unchanged,
+        ) => unchanged,
     };
 }
 
-/// Working days after a quarter's end on which its entries are due, unless the office sets another number.
-pub const DUE_WORKING_DAYS: u32 = 5;
-
-/// Public holidays on a fixed date (month, day): new year, labour day, Pancasila, independence, Christmas. Movable ones
-/// come from the office's configuration.
-const FIXED_HOLIDAYS: [(i8, i8); 5] = [(1, 1), (5, 1), (6, 1), (8, 17), (12, 25)];
-
-/// The last day on which a quarter's entries are in time.
-pub fn due_date(quarter: PlanQuarter) -> Date {
-    let mut day = quarter.quarter.last_day(quarter.year);
-    let mut left = DUE_WORKING_DAYS;
-    while left > 0 {
-        day = day.plus_days(1);
-        left -= u32::from(is_working_day(day));
+fn keep_frozen(state: &mut State, quarter: PlanQuarter) {
+    for (id, frozen) in freeze(state, quarter) {
+        if let Some(indicator) = state.indicators.get_mut(id.index()) {
+            indicator.frozen[quarter.quarter.index()] = Some(Box::new(frozen));
+        }
     }
-    day
 }
 
-fn is_working_day(day: Date) -> bool {
-    day.is_weekday()
-        && !FIXED_HOLIDAYS.iter().any(|(month, of)| Date::new(day.year(), *month, *of) == Some(day))
+/// The next act that is due by itself at a time, which the writer records before it decides anything else: a relock.
+pub fn due_by_itself(state: &State, now: Timestamp) -> Option<QuarterCommand> {
+    let (_, quarter) = reopened(state).filter(|(until, _)| *until <= now).min()?;
+    Some(QuarterCommand::Relock(quarter))
+}
+
+/// When the next act will be due by itself.
+pub fn next_due(state: &State) -> Option<Timestamp> {
+    reopened(state).map(|(until, _)| until).min()
+}
+
+fn reopened(state: &State) -> impl Iterator<Item = (Timestamp, PlanQuarter)> {
+    state.plans.iter().flat_map(|plan| {
+        let quarters = Quarter::ALL.into_iter().zip(plan.quarters);
+        quarters
+            .filter_map(|(quarter, now)| Some((now.relocks_at()?, PlanQuarter { year: plan.year, quarter })))
+    })
 }
 
 /// True when something recorded now for the quarter comes after its due date.
 pub(crate) fn is_late(state: &State, quarter: PlanQuarter, now: Timestamp) -> bool {
-    now > state.zone().end_of(due_date(quarter))
+    now > state.zone().end_of(state.config.due_date(quarter))
 }
 
 impl State {
+    /// Where a quarter is in its life; open when there is no such plan.
+    pub fn quarter_state(&self, quarter: PlanQuarter) -> QuarterState {
+        self.plan(quarter.year).map_or(QuarterState::Open, |plan| plan.quarters[quarter.quarter.index()])
+    }
+
     /// True when the quarter's figures are frozen.
     pub fn is_locked(&self, quarter: PlanQuarter) -> bool {
-        self.plan(quarter.year).is_some_and(|plan| plan.quarters[quarter.quarter.index()].is_locked())
+        self.quarter_state(quarter).is_locked()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn due_dates_of_2024() {
-        let due: Vec<String> =
-            Quarter::ALL.map(|quarter| due_date(PlanQuarter { year: 2024, quarter }).to_string()).to_vec();
-        assert_eq!(due, ["2024-04-05", "2024-07-05", "2024-10-07", "2025-01-08"]);
+    /// True when it admits nothing at a time: frozen, or reopened until a time that has come.
+    pub fn is_closed(&self, quarter: PlanQuarter, now: Timestamp) -> bool {
+        let current = self.quarter_state(quarter);
+        current.is_locked() || current.relocks_at().is_some_and(|until| until <= now)
     }
 }

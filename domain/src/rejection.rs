@@ -21,6 +21,7 @@ pub enum Code {
     UnknownPerson,
     UnknownUnit,
     UnknownDevice,
+    UnknownGrant,
     Unreadable,
     TooLarge,
     TextUnprintable,
@@ -33,6 +34,7 @@ pub enum Code {
     PlanNotEstablished,
     ImportIncomplete,
     ImportInvalid,
+    YearTargetDiffers,
     // entries
     WrongYear,
     NegativeCount,
@@ -53,6 +55,10 @@ pub enum Code {
     QuarterNotOver,
     QuarterNotOpen,
     LockNotRequested,
+    QuarterNotLocked,
+    ReopenNotRequested,
+    ReopenPast,
+    RelockNotDue,
     // revisions
     RevisionState,
     RevisionEmpty,
@@ -61,12 +67,18 @@ pub enum Code {
     CellLocked,
     BeforeEffect,
     LegalBasisMissing,
+    PlaceInvalid,
     NothingToChange,
+    // configuration
+    BandsGap,
+    BandsOverlap,
+    BandsInvalid,
+    ConfigInvalid,
     /// A cause that a newer release wrote; its name is among the details as `code`.
     Newer,
 }
 
-const NAMES: [(Code, &str); 50] = [
+const NAMES: [(Code, &str); 61] = [
     (Code::RoleMayNot, "ROLE_MAY_NOT"),
     (Code::NotOwnEntry, "NOT_OWN_ENTRY"),
     (Code::SelfVerification, "SELF_VERIFICATION"),
@@ -80,6 +92,7 @@ const NAMES: [(Code, &str); 50] = [
     (Code::UnknownPerson, "UNKNOWN_PERSON"),
     (Code::UnknownUnit, "UNKNOWN_UNIT"),
     (Code::UnknownDevice, "UNKNOWN_DEVICE"),
+    (Code::UnknownGrant, "UNKNOWN_GRANT"),
     (Code::Unreadable, "UNREADABLE"),
     (Code::TooLarge, "TOO_LARGE"),
     (Code::TextUnprintable, "TEXT_UNPRINTABLE"),
@@ -91,6 +104,7 @@ const NAMES: [(Code, &str); 50] = [
     (Code::PlanNotEstablished, "PLAN_NOT_ESTABLISHED"),
     (Code::ImportIncomplete, "IMPORT_INCOMPLETE"),
     (Code::ImportInvalid, "IMPORT_INVALID"),
+    (Code::YearTargetDiffers, "YEAR_TARGET_DIFFERS"),
     (Code::WrongYear, "WRONG_YEAR"),
     (Code::NegativeCount, "NEGATIVE_COUNT"),
     (Code::ReadingMismatch, "READING_MISMATCH"),
@@ -108,6 +122,10 @@ const NAMES: [(Code, &str); 50] = [
     (Code::QuarterNotOver, "QUARTER_NOT_OVER"),
     (Code::QuarterNotOpen, "QUARTER_NOT_OPEN"),
     (Code::LockNotRequested, "LOCK_NOT_REQUESTED"),
+    (Code::QuarterNotLocked, "QUARTER_NOT_LOCKED"),
+    (Code::ReopenNotRequested, "REOPEN_NOT_REQUESTED"),
+    (Code::ReopenPast, "REOPEN_PAST"),
+    (Code::RelockNotDue, "RELOCK_NOT_DUE"),
     (Code::RevisionState, "REVISION_STATE"),
     (Code::RevisionEmpty, "REVISION_EMPTY"),
     (Code::RevisionNumberTaken, "REVISION_NUMBER_TAKEN"),
@@ -115,7 +133,12 @@ const NAMES: [(Code, &str); 50] = [
     (Code::CellLocked, "CELL_LOCKED"),
     (Code::BeforeEffect, "BEFORE_EFFECT"),
     (Code::LegalBasisMissing, "LEGAL_BASIS_MISSING"),
+    (Code::PlaceInvalid, "PLACE_INVALID"),
     (Code::NothingToChange, "NOTHING_TO_CHANGE"),
+    (Code::BandsGap, "BANDS_GAP"),
+    (Code::BandsOverlap, "BANDS_OVERLAP"),
+    (Code::BandsInvalid, "BANDS_INVALID"),
+    (Code::ConfigInvalid, "CONFIG_INVALID"),
     (Code::Newer, "NEWER"),
 ];
 

@@ -5,13 +5,16 @@ use std::fmt;
 
 use crate::command::{Effect, Envelope, Outcome, Record};
 use crate::ids::{IndicatorId, PersonId, Position, RevisionId, UnitId};
-use crate::indicator::{Indicator, LowerFormula, Polarity, Settings, TargetVersion};
-use crate::plan::PlanState;
+use crate::indicator::{
+    Facet, Indicator, Level, LowerFormula, Polarity, Settings, TargetCell, TargetVersion,
+};
+use crate::plan::{ImportIndicator, PlanState, unit_of_post};
 use crate::proposal::Kind;
-use crate::quantity::Target;
+use crate::quantity::{Quantity, Target};
 use crate::quarter::PlanQuarter;
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
+use crate::tally::Tally;
 use crate::time::{Date, Quarter, Timestamp};
 
 /// The act that allows a revision.
@@ -31,20 +34,39 @@ pub enum Change {
     Formula { indicator: IndicatorId, old: LowerFormula, new: LowerFormula },
     Rename { indicator: IndicatorId, old: Box<str>, new: Box<str> },
     Reassign { indicator: IndicatorId, old: Option<UnitId>, new: UnitId },
+    Cap { indicator: IndicatorId, old: Option<Quantity>, new: Option<Quantity> },
+    YearTarget { indicator: IndicatorId, old: Option<Quantity>, new: Option<Quantity> },
     Retire { indicator: IndicatorId },
+    Add(Box<AddIndicator>),
+}
+
+/// A new indicator. It is measured from the revision's effective quarter on; nothing was due before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddIndicator {
+    /// The strategic indicator of a program, the program of a row; `None` for a strategic indicator.
+    pub parent: Option<IndicatorId>,
+    /// Index into the plan's objectives, of a strategic indicator.
+    pub objective: u32,
+    pub row: ImportIndicator,
+    pub polarity: Polarity,
+    pub formula: LowerFormula,
+    pub cap: Option<Quantity>,
 }
 
 impl Change {
-    /// The indicator it changes.
-    pub fn indicator(&self) -> IndicatorId {
+    /// The indicator it changes; none where it adds one.
+    pub fn indicator(&self) -> Option<IndicatorId> {
         match self {
+            Change::Add(_) => None,
             Change::Target { indicator, .. }
             | Change::Kind { indicator, .. }
             | Change::Polarity { indicator, .. }
             | Change::Formula { indicator, .. }
             | Change::Rename { indicator, .. }
             | Change::Reassign { indicator, .. }
-            | Change::Retire { indicator } => *indicator,
+            | Change::Cap { indicator, .. }
+            | Change::YearTarget { indicator, .. }
+            | Change::Retire { indicator } => Some(*indicator),
         }
     }
 
@@ -57,17 +79,24 @@ impl Change {
             Change::Formula { .. } => "formula",
             Change::Rename { .. } => "rename",
             Change::Reassign { .. } => "reassign",
+            Change::Cap { .. } => "cap",
+            Change::YearTarget { .. } => "year_target",
             Change::Retire { .. } => "retire",
+            Change::Add(_) => "add",
         }
     }
 
     /// True when both set the same thing, so that the later replaces the earlier within one draft.
     fn same_place(&self, other: &Change) -> bool {
-        let same_quarter = match (self, other) {
+        let same_detail = match (self, other) {
             (Change::Target { quarter: a, .. }, Change::Target { quarter: b, .. }) => a == b,
+            (Change::Add(a), Change::Add(b)) => {
+                (a.parent, a.objective, &a.row.name, &a.row.measure)
+                    == (b.parent, b.objective, &b.row.name, &b.row.measure)
+            }
             _ => true,
         };
-        self.name() == other.name() && self.indicator() == other.indicator() && same_quarter
+        self.name() == other.name() && self.indicator() == other.indicator() && same_detail
     }
 
     fn changes_nothing(&self) -> bool {
@@ -78,36 +107,36 @@ impl Change {
             Change::Formula { old, new, .. } => old == new,
             Change::Rename { old, new, .. } => old == new,
             Change::Reassign { old, new, .. } => *old == Some(*new),
-            Change::Retire { .. } => false,
+            Change::Cap { old, new, .. } | Change::YearTarget { old, new, .. } => old == new,
+            Change::Retire { .. } | Change::Add(_) => false,
         }
     }
 
     /// True when the value it replaces still holds, in every quarter where it would be replaced.
-    fn base_holds(&self, indicator: &Indicator, effective: Quarter) -> bool {
+    pub fn base_holds(&self, indicator: &Indicator, effective: Quarter) -> bool {
         let all =
             |holds: &dyn Fn(&Settings) -> bool| indicator.settings[effective.index()..].iter().all(holds);
+        let facets = &indicator.facets[effective.index()..];
         match self {
             Change::Target { quarter, old, .. } => indicator.target(*quarter) == old,
             Change::Kind { old, .. } => all(&|settings| settings.kind == *old),
             Change::Polarity { old, .. } => all(&|settings| settings.polarity == *old),
             Change::Formula { old, .. } => all(&|settings| settings.formula == *old),
-            Change::Rename { old, .. } => indicator.measure == *old,
-            Change::Reassign { old, .. } => indicator.unit == *old,
+            Change::Rename { old, .. } => facets.iter().all(|facet| facet.measure == *old),
+            Change::Reassign { old, .. } => facets.iter().all(|facet| facet.unit == *old),
+            Change::Cap { old, .. } => all(&|settings| settings.cap == *old),
+            Change::YearTarget { old, .. } => indicator.year_target == *old,
             Change::Retire { .. } => indicator.retired.is_none(),
+            Change::Add(_) => true,
         }
     }
 
-    /// The quarters whose figures it touches.
-    fn touches(&self, effective: Quarter) -> Vec<Quarter> {
+    /// The quarters it touches: none of them may be locked.
+    pub fn touches(&self, effective: Quarter) -> Vec<Quarter> {
         match self {
             Change::Target { quarter, .. } => vec![*quarter],
-            Change::Rename { .. } | Change::Reassign { .. } => Vec::new(),
-            Change::Kind { .. }
-            | Change::Polarity { .. }
-            | Change::Formula { .. }
-            | Change::Retire { .. } => {
-                Quarter::ALL.into_iter().filter(|quarter| *quarter >= effective).collect()
-            }
+            Change::YearTarget { .. } => vec![Quarter::Q4],
+            _ => Quarter::ALL.into_iter().filter(|quarter| *quarter >= effective).collect(),
         }
     }
 }
@@ -184,6 +213,7 @@ impl RevisionCommand {
             RevisionCommand::AddChange(_, Change::Target { old, new, .. }) => {
                 old.text().into_iter().chain(new.text()).collect()
             }
+            RevisionCommand::AddChange(_, Change::Add(add)) => add.row.texts(),
             _ => Vec::new(),
         }
     }
@@ -257,7 +287,10 @@ fn draft_admissible(state: &State, draft: &DraftRevision) -> Result<(), Rejectio
 }
 
 fn change_admissible(state: &State, draft: &DraftRevision, change: &Change) -> Result<(), Rejection> {
-    let indicator = state.indicator_in_plan(Some(change.indicator()))?;
+    if let Change::Add(add) = change {
+        return addition_admissible(state, draft, add);
+    }
+    let indicator = state.indicator_in_plan(change.indicator())?;
     let about = |code| {
         Rejection::new(code)
             .with("revision", &draft.number)
@@ -279,9 +312,51 @@ fn change_admissible(state: &State, draft: &DraftRevision, change: &Change) -> R
         Change::Rename { new, .. } if new.trim().is_empty() => return Err(about(Code::NothingToChange)),
         _ => {}
     }
+    if let Some(quarter) = change.touches(draft.effective).into_iter().find(|q| indicator.is_retired_in(*q)) {
+        return Err(Rejection::new(Code::IndicatorRetired)
+            .with("indicator", &indicator.code)
+            .with("quarter", quarter.number()));
+    }
     match change.changes_nothing() {
         true => Err(about(Code::NothingToChange)),
         false => Ok(()),
+    }
+}
+
+/// A new indicator has a place in the tree that is there, a measure, and no target before it is measured.
+fn addition_admissible(state: &State, draft: &DraftRevision, add: &AddIndicator) -> Result<(), Rejection> {
+    let about = |code| Rejection::new(code).with("revision", &draft.number).with("level", add.row.level);
+    let parent = match add.parent {
+        Some(parent) => Some(state.indicator_in_plan(Some(parent))?),
+        None => None,
+    };
+    let fits = match (add.row.level, parent) {
+        (Level::Strategic, None) => {
+            let objectives = state.known_plan(draft.year)?.objectives.len();
+            (add.objective as usize) < objectives
+        }
+        (Level::Program, Some(parent)) => parent.level == Level::Strategic,
+        (Level::Activity | Level::SubActivity, Some(parent)) => parent.level == Level::Program,
+        (Level::Strategic, Some(_)) | (_, None) => false,
+    };
+    if !fits || parent.is_some_and(|parent| parent.year != draft.year) {
+        let below = parent.map_or_else(String::new, |parent| parent.code.to_string());
+        return Err(about(Code::PlaceInvalid).with("parent", below));
+    }
+    if let Some(parent) = parent.filter(|parent| parent.retired.is_some()) {
+        return Err(Rejection::new(Code::IndicatorRetired)
+            .with("indicator", &parent.code)
+            .with("quarter", draft.effective.number()));
+    }
+    if add.row.measure.trim().is_empty() {
+        return Err(about(Code::NothingToChange).with("change", "add"));
+    }
+    let early = draft.effective.up_to().iter().rev().skip(1);
+    match early.into_iter().find(|quarter| add.row.targets[quarter.index()] != Target::NotPlanned) {
+        Some(quarter) => Err(about(Code::BeforeEffect)
+            .with("quarter", quarter.number())
+            .with("effective", draft.effective.number())),
+        None => Ok(()),
     }
 }
 
@@ -294,7 +369,10 @@ fn cells_open(state: &State, revision: &Revision) -> Result<(), Rejection> {
         if let Some(quarter) = locked {
             return Err(Rejection::new(Code::CellLocked)
                 .with("revision", &revision.draft.number)
-                .with("indicator", &state.known_indicator(Some(change.indicator()))?.code)
+                .with(
+                    "indicator",
+                    change.indicator().and_then(|id| state.indicator(id)).map_or("", |i| &i.code),
+                )
                 .with("quarter", quarter.number()));
         }
     }
@@ -303,7 +381,11 @@ fn cells_open(state: &State, revision: &Revision) -> Result<(), Rejection> {
 
 fn bases_hold(state: &State, revision: &Revision) -> Result<(), Rejection> {
     for change in &revision.changes {
-        let indicator = state.known_indicator(Some(change.indicator()))?;
+        if let Change::Add(add) = change {
+            addition_admissible(state, &revision.draft, add)?;
+            continue;
+        }
+        let indicator = state.known_indicator(change.indicator())?;
         if change.base_holds(indicator, revision.draft.effective) {
             continue;
         }
@@ -382,31 +464,127 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &RevisionComman
 }
 
 fn take_effect(state: &mut State, record: &Record, id: RevisionId, effective: Quarter, change: &Change) {
-    let Some(indicator) = state.indicators.get_mut(change.indicator().index()) else { return };
-    let from_effective = effective.index()..;
+    if let Change::Add(add) = change {
+        return add_indicator(state, record, id, effective, add);
+    }
+    let unit_name = match change {
+        Change::Reassign { new, .. } => state.people.unit(*new).map(|unit| unit.name.clone()),
+        _ => None,
+    };
+    let Some(indicator) = change.indicator().and_then(|id| state.indicators.get_mut(id.index())) else {
+        return;
+    };
+    let (settings, facets) =
+        (&mut indicator.settings[effective.index()..], &mut indicator.facets[effective.index()..]);
     match change {
         Change::Target { quarter, new, .. } => {
-            indicator.targets[quarter.index()].versions.push(TargetVersion {
-                target: new.clone(),
-                revision: Some(id),
-                position: record.position,
-                time: record.time,
-            })
+            indicator.targets[quarter.index()].versions.push(version(record, new.clone(), Some(id)))
         }
         Change::Kind { new, .. } => {
-            indicator.settings[from_effective].iter_mut().for_each(|settings| settings.kind = *new);
+            settings.iter_mut().for_each(|settings| settings.kind = *new);
             indicator.confirmed = true;
         }
-        Change::Polarity { new, .. } => {
-            indicator.settings[from_effective].iter_mut().for_each(|settings| settings.polarity = *new);
+        Change::Polarity { new, .. } => settings.iter_mut().for_each(|settings| settings.polarity = *new),
+        Change::Formula { new, .. } => settings.iter_mut().for_each(|settings| settings.formula = *new),
+        Change::Cap { new, .. } => settings.iter_mut().for_each(|settings| settings.cap = *new),
+        Change::Rename { new, .. } => facets.iter_mut().for_each(|facet| facet.measure = new.clone()),
+        Change::Reassign { new, .. } => {
+            indicator.reassign(effective, *new, unit_name.as_deref().unwrap_or_default());
         }
-        Change::Formula { new, .. } => {
-            indicator.settings[from_effective].iter_mut().for_each(|settings| settings.formula = *new);
-        }
-        Change::Rename { new, .. } => indicator.measure = new.clone(),
-        Change::Reassign { new, .. } => indicator.unit = Some(*new),
+        Change::YearTarget { new, .. } => indicator.year_target = *new,
         Change::Retire { .. } => indicator.retired = Some((id, effective)),
+        Change::Add(_) => unreachable!("BUG: it was taken above"),
     }
+}
+
+fn version(record: &Record, target: Target, revision: Option<RevisionId>) -> TargetVersion {
+    TargetVersion { target, revision, position: record.position, time: record.time }
+}
+
+/// Puts a new indicator below its parent, after all that stands there, with the next number.
+fn add_indicator(
+    state: &mut State,
+    record: &Record,
+    revision: RevisionId,
+    effective: Quarter,
+    add: &AddIndicator,
+) {
+    let Some(year) = state.revision(revision).map(|revision| revision.draft.year) else { return };
+    let Some(code) = next_code(state, year, add) else { return };
+    let parent = add.parent.and_then(|id| state.indicator(id));
+    let objective = parent.map_or(add.objective, |parent| parent.objective);
+    let of_objective = |plan: &crate::plan::Plan| plan.objectives.get(objective as usize).cloned();
+    let name = match add.row.level {
+        Level::Strategic => state.plan(year).and_then(of_objective).unwrap_or_default(),
+        _ => add.row.name.clone(),
+    };
+    let inherited = parent.and_then(|parent| parent.facet_in(effective).unit);
+    let unit = match &add.row.responsible {
+        Some(post) => Some(unit_of_post(state, post)),
+        None => inherited,
+    };
+    let facet = Facet { measure: add.row.measure.clone(), responsible: add.row.responsible.clone(), unit };
+    let settings =
+        Settings { kind: add.row.kind, polarity: add.polarity, formula: add.formula, cap: add.cap };
+    // Nothing was established for it: its target murni is that nothing was planned.
+    let cell = |target: &Target| TargetCell {
+        versions: vec![
+            version(record, Target::NotPlanned, None),
+            version(record, target.clone(), Some(revision)),
+        ],
+        original: Some(0),
+    };
+    let id = IndicatorId::after(state.indicators.len());
+    state.indicators.push(Indicator {
+        year,
+        level: add.row.level,
+        objective,
+        parent: add.parent,
+        code,
+        name,
+        satuan: add.row.satuan.clone(),
+        facets: std::array::from_fn(|_| facet.clone()),
+        settings: [settings; 4],
+        confirmed: true,
+        targets: std::array::from_fn(|index| cell(&add.row.targets[index])),
+        year_target: add.row.year_target,
+        retired: None,
+        frozen: Default::default(),
+        tally: Tally::default(),
+        entries: Vec::new(),
+    });
+    let at = place_below(state, year, add.parent, objective);
+    if let Some(plan) = state.plan_mut(year) {
+        plan.indicators.insert(at, id);
+    }
+}
+
+/// Codes never move or return: the next number after all that ever stood there.
+fn next_code(state: &State, year: i16, add: &AddIndicator) -> Option<Box<str>> {
+    let plan = state.plan(year)?;
+    let beside = |indicator: &&Indicator| match add.parent {
+        Some(_) => indicator.parent == add.parent,
+        None => indicator.level == Level::Strategic && indicator.objective == add.objective,
+    };
+    let siblings = plan.indicators.iter().filter_map(|id| state.indicator(*id)).filter(beside).count();
+    let above = match add.parent {
+        Some(parent) => state.indicator(parent)?.code.to_string(),
+        None => (add.objective + 1).to_string(),
+    };
+    Some(format!("{above}.{}", siblings + 1).into())
+}
+
+/// Where a new child stands in the plan's order: after the last descendant of its parent, or of its objective.
+fn place_below(state: &State, year: i16, parent: Option<IndicatorId>, objective: u32) -> usize {
+    let Some(plan) = state.plan(year) else { return 0 };
+    let parent_of = |id: IndicatorId| state.indicator(id).and_then(|indicator| indicator.parent);
+    let is_below = |id: IndicatorId| match parent {
+        Some(parent) => {
+            std::iter::successors(Some(id), |id| parent_of(*id)).any(|ancestor| ancestor == parent)
+        }
+        None => state.indicator(id).is_some_and(|indicator| indicator.objective <= objective),
+    };
+    plan.indicators.iter().rposition(|id| is_below(*id)).map_or(plan.indicators.len(), |last| last + 1)
 }
 
 impl State {

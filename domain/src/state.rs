@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::Config;
 use crate::entry::Entries;
 use crate::held::Held;
-use crate::ids::{CommandKey, Origin, Position};
+use crate::ids::{CommandKey, IndicatorId, Origin, Position};
 use crate::indicator::Indicator;
+use crate::narrative::Narrative;
 use crate::people::{FoundOffice, People};
 use crate::plan::{Plan, Staging};
 use crate::revision::Revision;
-use crate::time::Timestamp;
+use crate::time::{Quarter, Timestamp};
 
 /// Everything that the records up to [`State::position`] say. Only [`crate::apply`] changes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,12 +20,16 @@ pub struct State {
     /// The time of the last record.
     pub time: Timestamp,
     pub office: Option<FoundOffice>,
+    /// The rules by which the log is decided from here on; see [`crate::RULES_VERSION`].
+    pub rules: u32,
+    pub config: Config,
     pub people: People,
     /// In the order of years.
     pub plans: Vec<Plan>,
     /// Every indicator ever imported or added, by id.
     pub indicators: Vec<Indicator>,
     pub revisions: Vec<Revision>,
+    pub narratives: BTreeMap<(IndicatorId, Quarter), Narrative>,
     pub entries: Entries,
     /// Held work with its fate, by the key of the held command.
     pub held: BTreeMap<CommandKey, Held>,

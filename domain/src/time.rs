@@ -192,6 +192,12 @@ impl Quarter {
         &ALL[..=self.index()]
     }
 
+    /// The first day of the quarter in a year.
+    pub fn first_day(self, year: i16) -> Date {
+        let month = [1, 4, 7, 10][self.index()];
+        Date::new(year, month, 1).expect("BUG: plan years are calendar years")
+    }
+
     /// The last day of the quarter in a year.
     pub fn last_day(self, year: i16) -> Date {
         let (month, day) = [(3, 31), (6, 30), (9, 30), (12, 31)][self.index()];

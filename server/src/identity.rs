@@ -158,6 +158,7 @@ mod tests {
             device: DeviceId(number),
             uuid: Uuid::from_u128(u128::from(number)),
             last_sequence: 0,
+            last_time: renaksi_domain::time::Timestamp(0),
         };
         let people = People {
             devices: vec![device(1), device(2)],

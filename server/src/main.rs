@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use renaksi_domain::RULES_VERSION;
 use renaksi_domain::people::{FoundOffice, PeopleCommand};
 use renaksi_domain::time::Zone;
 use renaksi_proto::agreed::hex;
@@ -258,8 +259,13 @@ async fn found(
     founding: &Founding,
     rehearsal: bool,
 ) -> Result<Invited, ServerError> {
-    let found =
-        FoundOffice { office: id, name: founding.name.as_str().into(), zone: founding.zone, rehearsal };
+    let found = FoundOffice {
+        office: id,
+        name: founding.name.as_str().into(),
+        zone: founding.zone,
+        rehearsal,
+        rules: RULES_VERSION,
+    };
     let act = Box::new(move |_: &renaksi_domain::State| vec![PeopleCommand::FoundOffice(found)]);
     office.host(act).await.map_err(people::host_error)?;
     people::invite(office, &founding.operator, "operator", None).await

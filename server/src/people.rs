@@ -92,7 +92,8 @@ fn idle_unit(office: &Office, name: &str) -> Option<Vec<String>> {
     if state.plans.is_empty() {
         return None;
     }
-    let used: BTreeSet<UnitId> = state.indicators.iter().filter_map(|indicator| indicator.unit).collect();
+    let used: BTreeSet<UnitId> =
+        state.indicators.iter().filter_map(|indicator| indicator.facet().unit).collect();
     let names = used.into_iter().filter_map(|unit| state.people.unit(unit)).map(|unit| &*unit.name);
     Some(near(name, names))
 }

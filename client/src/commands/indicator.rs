@@ -90,7 +90,7 @@ async fn set(ctx: &Context, args: &SetArgs) -> Result<Done, ClientError> {
             "indicator.set",
             &[
                 ("code", &indicator.code),
-                ("measure", &indicator.measure),
+                ("measure", &indicator.facet().measure),
                 ("kind", &text::term("kind", indicator.settings_in(Quarter::Q1).kind.name())),
             ],
         )),
@@ -103,7 +103,7 @@ fn settings(state: &State, args: &SetArgs) -> Result<SetIndicator, ClientError> 
         kind: args.kind.as_deref().and_then(Kind::from_name),
         polarity: args.polarity.as_deref().and_then(Polarity::from_name),
         formula: args.formula.as_deref().and_then(LowerFormula::from_name),
-        cap: args.cap.as_deref().map(find::quantity).transpose()?,
+        cap: args.cap.as_deref().map(find::quantity).transpose()?.map(Some),
         unit: args.unit.as_deref().map(|name| find::unit(state, name)).transpose()?,
         ..SetIndicator::default()
     })

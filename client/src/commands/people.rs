@@ -379,7 +379,7 @@ fn indicators_by_unit(state: &State, year: Option<i16>) -> BTreeMap<UnitId, usiz
     let plan = year.and_then(|year| state.plan(year));
     let indicators = plan.into_iter().flat_map(|plan| &plan.indicators).filter_map(|id| state.indicator(*id));
     let mut counts = BTreeMap::new();
-    for unit in indicators.filter(|indicator| indicator.retired.is_none()).filter_map(|i| i.unit) {
+    for unit in indicators.filter(|indicator| indicator.retired.is_none()).filter_map(|i| i.facet().unit) {
         *counts.entry(unit).or_insert(0) += 1;
     }
     counts

@@ -8,7 +8,7 @@ use renaksi_domain::command::Command;
 use renaksi_domain::entry::{Entry, EntryCommand, State as EntryState};
 use renaksi_domain::held::Held;
 use renaksi_domain::ids::CommandKey;
-use renaksi_domain::quarter::{PlanQuarter, QuarterCommand, QuarterState, due_date};
+use renaksi_domain::quarter::{PlanQuarter, QuarterCommand, QuarterState};
 use renaksi_domain::time::Quarter;
 use renaksi_proto::log::Texts;
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ fn status(ctx: &Context, only: Option<u32>) -> Result<Done, ClientError> {
         let counts = [tally.entries, tally.late, tally.unverified, tally.returned, tally.held];
         let mut cells = vec![
             quarter.number().to_string(),
-            due_date(about).to_string(),
+            state.config.due_date(about).to_string(),
             state_in_words(state, state.quarter_state(about)),
         ];
         cells.extend(counts.map(|count| count.to_string()));
@@ -160,7 +160,10 @@ fn status(ctx: &Context, only: Option<u32>) -> Result<Done, ClientError> {
 fn state_in_words(state: &State, quarter: QuarterState) -> String {
     let word = text::term("state", quarter.name());
     match quarter {
-        QuarterState::Locked { time, .. } => format!("{word} {}", office_time(state.zone(), time)),
+        QuarterState::Locked(lock) => format!("{word} {}", office_time(state.zone(), lock.time)),
+        QuarterState::Reopened { until } | QuarterState::ReopenRequested { until, .. } => {
+            format!("{word} → {}", office_time(state.zone(), until))
+        }
         QuarterState::Open | QuarterState::LockRequested { .. } => word,
     }
 }
@@ -168,22 +171,21 @@ fn state_in_words(state: &State, quarter: QuarterState) -> String {
 fn quarter_json(device: &Device, about: PlanQuarter, tally: &Tally) -> Value {
     let state = &device.view().confirmed;
     let quarter = state.quarter_state(about);
-    let (locked_at, locked_position) = match quarter {
-        QuarterState::Locked { at, time } => (Some(time.rfc3339()), Some(at)),
-        QuarterState::Open | QuarterState::LockRequested { .. } => (None, None),
-    };
+    let lock = quarter.lock();
     let requested_by = match quarter {
-        QuarterState::LockRequested { by } => Some(device.name_of(by)),
-        QuarterState::Open | QuarterState::Locked { .. } => None,
+        QuarterState::LockRequested { by } | QuarterState::ReopenRequested { by, .. } => {
+            Some(device.name_of(by))
+        }
+        QuarterState::Open | QuarterState::Locked(_) | QuarterState::Reopened { .. } => None,
     };
     json!({
         "quarter": about.quarter.number(),
         "ends": about.quarter.last_day(about.year).to_string(),
-        "due": due_date(about).to_string(),
+        "due": state.config.due_date(about).to_string(),
         "state": quarter.name(),
         "requested_by": requested_by,
-        "locked_at": locked_at,
-        "locked_position": locked_position,
+        "locked_at": lock.map(|lock| lock.time.rfc3339()),
+        "locked_position": lock.map(|lock| lock.at),
         "entries": tally.entries,
         "late": tally.late,
         "unverified": tally.unverified,
@@ -198,7 +200,7 @@ fn due(ctx: &Context) -> Result<Done, ClientError> {
     let year = ctx.year(state, device.now())?;
     let today = state.day(device.now());
     let each = Quarter::ALL.map(|quarter| {
-        let due = due_date(PlanQuarter { year, quarter });
+        let due = state.config.due_date(PlanQuarter { year, quarter });
         (quarter, due, i64::from(due.days()) - i64::from(today.days()))
     });
     if ctx.json {

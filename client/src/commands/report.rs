@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use renaksi_domain::State;
-use renaksi_domain::quarter::{PlanQuarter, QuarterState};
+use renaksi_domain::quarter::{Lock, PlanQuarter};
 use renaksi_domain::time::Quarter;
 use renaksi_proto::agreed::hex;
 use serde_json::json;
@@ -135,7 +135,7 @@ fn state_to_report(
     if state.plan(about.year).is_none() {
         return Err(ClientError::NotUnderstood(Rejected::new("UNKNOWN_PLAN").with("year", about.year)));
     }
-    let QuarterState::Locked { at, time } = state.quarter_state(about) else { return Ok(state.clone()) };
+    let Some(Lock { at, time }) = state.quarter_state(about).lock() else { return Ok(state.clone()) };
     let when = office_time(state.zone(), time);
     ctx.notice(&text::with(
         "report.as_of_lock",
@@ -197,7 +197,7 @@ fn table(color: bool, state: &State, about: PlanQuarter) -> String {
             figure(&row.realised_verified[quarter.index()]),
             figure(&row.quarter.achievement),
             figure(&row.to_date.achievement),
-            row.quarter.rating.unwrap_or_default().to_owned(),
+            row.quarter.rating.clone().unwrap_or_default(),
             row.note(text::language(), about),
         ]
     });

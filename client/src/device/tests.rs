@@ -112,6 +112,7 @@ fn indicator(level: Level, name: &str) -> Command {
         responsible: Some("Bidang".into()),
         kind: Kind::Sum,
         targets: [const { Target::NotPlanned }; 4].map(|_| Target::Value(Quantity::parse("120").unwrap())),
+        year_target: None,
     })))
 }
 
@@ -120,7 +121,13 @@ fn office() -> (Server, Vec<wire::CommitPage>) {
     let mut server = Server::default();
     let people = |command| Command::People(command);
     let plan = |command| Command::Plan(command);
-    let found = FoundOffice { office: OFFICE, name: "Dinas".into(), zone: Zone::Jakarta, rehearsal: true };
+    let found = FoundOffice {
+        office: OFFICE,
+        name: "Dinas".into(),
+        zone: Zone::Jakarta,
+        rehearsal: true,
+        rules: renaksi_domain::RULES_VERSION,
+    };
     let unit = PeopleCommand::AddUnit(AddUnit { name: "Bidang".into() });
     let mut host = vec![people(PeopleCommand::FoundOffice(found)), people(unit)];
     for (person, role) in [(1, Role::Officer), (2, Role::Administrator), (3, Role::HeadOfOffice)] {

@@ -110,7 +110,7 @@ fn change(state: &State, indicator: &str, a: u8, b: u8, quarter: u8) -> String {
         1 => {
             format!("kind {indicator} {} {}", settings.kind.name(), pick(&["sum", "cumulative", "latest"], a))
         }
-        2 => format!("reassign {indicator} {} {}", known.unit.unwrap().0, 1 + a % 3),
+        2 => format!("reassign {indicator} {} {}", known.facet().unit.unwrap().0, 1 + a % 3),
         _ => {
             let old = known.targets[usize::from(quarter) - 1].current().label();
             let old = match old.as_str() {

@@ -12,5 +12,7 @@ mod office;
 mod plan;
 mod quarters;
 mod rejections;
+mod reopening;
 mod revisions;
 mod roles;
+mod settings;

@@ -1,12 +1,15 @@
 //! The office that every scenario plays in: its people, its small plan, its clock, and all records it made.
 
+use renaksi_domain::RULES_VERSION;
 use renaksi_domain::command::{Command, Effect, Envelope, Outcome, Record, apply, decide};
+use renaksi_domain::config::{Band, ConfigCommand};
 use renaksi_domain::entry::{AddEntry, AmendEntry, EntryCommand, EntryVersion, Reading};
 use renaksi_domain::figures::{Line, Period, Realised, line};
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::held::{HeldCommand, ReleaseHeld};
-use renaksi_domain::ids::{CommandKey, DeviceId, IndicatorId, Origin, PersonId, RevisionId, UnitId};
+use renaksi_domain::ids::{CommandKey, DeviceId, GrantId, IndicatorId, Origin, PersonId, RevisionId, UnitId};
 use renaksi_domain::indicator::{Level, LowerFormula, Polarity, SetIndicator};
+use renaksi_domain::narrative::{SetNarrative, Texts};
 use renaksi_domain::people::{
     AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, FoundOffice, PeopleCommand,
     RevokeDevice, Role,
@@ -17,7 +20,7 @@ use renaksi_domain::plan::{
 use renaksi_domain::proposal::Kind;
 use renaksi_domain::quantity::{Quantity, Target};
 use renaksi_domain::quarter::{PlanQuarter, QuarterCommand};
-use renaksi_domain::revision::{Change, DraftRevision, LegalBasis, RevisionCommand};
+use renaksi_domain::revision::{AddIndicator, Change, DraftRevision, LegalBasis, RevisionCommand};
 use renaksi_domain::state::State;
 use renaksi_domain::time::{Date, Quarter, Timestamp, Zone};
 use uuid::Uuid;
@@ -99,6 +102,7 @@ impl Office {
             name: "Dinas Perdagangan".into(),
             zone: Zone::Jakarta,
             rehearsal: false,
+            rules: RULES_VERSION,
         }));
         for unit in ["Sub Bagian Perencanaan", "Kepala Bidang Perdagangan", "Kepala Bidang Koperasi"] {
             office.host(PeopleCommand::AddUnit(AddUnit { name: unit.into() }));
@@ -339,6 +343,10 @@ fn quarter(number: &str) -> Quarter {
     Quarter::from_number(number.parse().unwrap()).unwrap()
 }
 
+fn optional(text: &str) -> Option<Quantity> {
+    (text != "none").then(|| Quantity::parse(text).unwrap())
+}
+
 fn cell(text: &str) -> Target {
     Target::parse_cell(if text == "blank" { "" } else { text }).unwrap()
 }
@@ -399,6 +407,46 @@ pub fn parse(state: &State, words: &str) -> Command {
         ["reject-lock", n, ..] => {
             Command::Quarter(QuarterCommand::Reject(PlanQuarter { year: year(2), quarter: quarter(n) }))
         }
+        ["request-reopen", n, until] => Command::Quarter(QuarterCommand::RequestReopen(
+            PlanQuarter { year: 2024, quarter: quarter(n) },
+            local(&until.replace('T', " ")),
+        )),
+        ["grant-reopen", n] => {
+            Command::Quarter(QuarterCommand::GrantReopen(PlanQuarter { year: 2024, quarter: quarter(n) }))
+        }
+        ["decline-reopen", n] => {
+            Command::Quarter(QuarterCommand::DeclineReopen(PlanQuarter { year: 2024, quarter: quarter(n) }))
+        }
+        ["relock", n] => {
+            Command::Quarter(QuarterCommand::Relock(PlanQuarter { year: 2024, quarter: quarter(n) }))
+        }
+        ["narrate", indicator, n, base, driver, obstacle, follow_up] => Command::Narrative(SetNarrative {
+            indicator: id(indicator),
+            quarter: quarter(n),
+            base: base.parse().unwrap(),
+            texts: Texts {
+                driver: (*driver).into(),
+                obstacle: (*obstacle).into(),
+                follow_up: (*follow_up).into(),
+            },
+        }),
+        ["bands", bands @ ..] => {
+            let bound = |text: &str| (!text.is_empty()).then(|| Quantity::parse(text).unwrap());
+            let band = |text: &&str| {
+                let (name, span) = text.split_once('=').unwrap();
+                let (above, up_to) = span.split_once("..").unwrap();
+                Band { name: name.into(), above: bound(above), up_to: bound(up_to) }
+            };
+            Command::Config(ConfigCommand::SetBands(bands.iter().map(band).collect()))
+        }
+        ["due-days", days] => Command::Config(ConfigCommand::SetDueDays(number(days))),
+        ["holidays", days @ ..] => {
+            let of = |sign: char| days.iter().filter_map(move |day| day.strip_prefix(sign)).map(date_of);
+            Command::Config(ConfigCommand::SetDays {
+                holidays: of('+').collect(),
+                working_days: of('-').collect(),
+            })
+        }
         ["draft", name, effective, ..] => Command::Revision(RevisionCommand::Draft(DraftRevision {
             year: year(3),
             number: if *name == "none" { "".into() } else { (*name).into() },
@@ -446,12 +494,18 @@ pub fn parse(state: &State, words: &str) -> Command {
         ["approve-plan", year] => {
             Command::Plan(PlanCommand::ApprovePlan(ApprovePlan { year: year.parse().unwrap() }))
         }
+        ["send-back", year] => Command::Plan(PlanCommand::SendBackPlan(year.parse().unwrap())),
+        ["recall", year] => Command::Plan(PlanCommand::RecallPlan(year.parse().unwrap())),
+        ["confirm", grant] => Command::People(PeopleCommand::ConfirmGrant(GrantId(number(grant)))),
+        ["decline", grant] => Command::People(PeopleCommand::DeclineGrant(GrantId(number(grant)))),
+        ["adopt-rules", rules] => Command::People(PeopleCommand::AdoptRules(number(rules))),
         ["set", indicator, what @ ..] => Command::Indicator(parse_set(id(indicator), what)),
         ["found"] => Command::People(PeopleCommand::FoundOffice(FoundOffice {
             office: Uuid::from_u128(2),
             name: "Dinas".into(),
             zone: Zone::Jakarta,
             rehearsal: false,
+            rules: RULES_VERSION,
         })),
         ["add-unit", name @ ..] => {
             Command::People(PeopleCommand::AddUnit(AddUnit { name: name.join(" ").into() }))
@@ -493,6 +547,9 @@ pub fn parse(state: &State, words: &str) -> Command {
 
 fn parse_change(words: &[&str]) -> Change {
     let unit = |text: &str| UnitId(text.parse().unwrap());
+    if words[0] == "add" {
+        return Change::Add(Box::new(addition(&words[1..])));
+    }
     let indicator = id(words[1]);
     match (words[0], &words[2..]) {
         ("target", [q, old, new]) => {
@@ -516,6 +573,10 @@ fn parse_change(words: &[&str]) -> Change {
             Change::Rename { indicator, old: blank(old), new: blank(new) }
         }
         ("reassign", [old, new]) => Change::Reassign { indicator, old: Some(unit(old)), new: unit(new) },
+        ("cap", [old, new]) => Change::Cap { indicator, old: optional(old), new: optional(new) },
+        ("year-target", [old, new]) => {
+            Change::YearTarget { indicator, old: optional(old), new: optional(new) }
+        }
         ("retire", []) => Change::Retire { indicator },
         other => panic!("not a change: {other:?}"),
     }
@@ -528,7 +589,8 @@ fn parse_set(indicator: IndicatorId, words: &[&str]) -> SetIndicator {
             ["kind", kind] => set.kind = Some(Kind::from_name(kind).unwrap()),
             ["polarity", polarity] => set.polarity = Some(Polarity::from_name(polarity).unwrap()),
             ["formula", formula] => set.formula = Some(LowerFormula::from_name(formula).unwrap()),
-            ["cap", cap] => set.cap = Some(Quantity::parse(cap).unwrap()),
+            ["cap", cap] => set.cap = Some(optional(cap)),
+            ["year-target", target] => set.year_target = Some(optional(target)),
             ["unit", unit] => set.unit = Some(UnitId(unit.parse().unwrap())),
             ["target", of] => {
                 let (number, target) = of.split_once('=').unwrap();
@@ -555,5 +617,29 @@ fn row(name: &str) -> ImportIndicator {
         responsible: text(responsible),
         kind,
         targets: targets.map(cell),
+        year_target: None,
+    }
+}
+
+/// `below PARENT LEVEL NAME TARGETS…` of a new indicator; PARENT is `-` for a strategic one of the first objective.
+fn addition(words: &[&str]) -> AddIndicator {
+    let [parent, level, name, targets @ ..] = words else { panic!("not an addition: {words:?}") };
+    let levels = [Level::Strategic, Level::Program, Level::Activity, Level::SubActivity];
+    AddIndicator {
+        parent: (*parent != "-").then(|| id(parent)),
+        objective: if *parent == "-" && *name == "nowhere" { 9 } else { 0 },
+        row: ImportIndicator {
+            level: levels.into_iter().find(|known| known.name() == *level).unwrap(),
+            name: (*name).into(),
+            measure: if *name == "blank" { " ".into() } else { (*name).into() },
+            satuan: Some("unit".into()),
+            responsible: None,
+            kind: Kind::Sum,
+            targets: std::array::from_fn(|index| cell(targets.get(index).unwrap_or(&"-"))),
+            year_target: None,
+        },
+        polarity: Polarity::Higher,
+        formula: LowerFormula::Mirrored,
+        cap: None,
     }
 }

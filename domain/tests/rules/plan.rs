@@ -1,7 +1,7 @@
-use renaksi_domain::figures::Period;
+use renaksi_domain::figures::Period::{self, Quarter as Q, Year};
 use renaksi_domain::plan::PlanState;
 use renaksi_domain::quantity::Target;
-use renaksi_domain::time::Quarter;
+use renaksi_domain::time::Quarter::{self, Q1};
 
 use crate::office::{Office, id};
 
@@ -15,7 +15,8 @@ fn an_import_numbers_the_tree_and_makes_one_unit_per_post() {
     );
     // "Kepala BIdang  Koperasi" is no new unit; what has no post goes to the administrator's.
     assert_eq!(office.state.people.units.len(), 3);
-    let units: Vec<u32> = office.state.indicators.iter().map(|indicator| indicator.unit.unwrap().0).collect();
+    let units: Vec<u32> =
+        office.state.indicators.iter().map(|indicator| indicator.facet().unit.unwrap().0).collect();
     assert_eq!(units, [1, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
     assert!(office.state.indicators.iter().all(|indicator| !indicator.confirmed));
 }
@@ -130,4 +131,62 @@ fn the_four_cells_of_a_target_stay_apart() {
     assert_eq!(cells[1], Target::Missing);
     assert_eq!(cells[2].label(), "0");
     assert_eq!(cells[3].label(), "15");
+}
+
+#[test]
+fn a_submitted_plan_goes_back_to_draft() {
+    let mut office = Office::draft();
+    office.does("admin establish 2024");
+    office.is_refused("admin set uttp target 1=5", "PLAN_ESTABLISHED year=2024 indicator=1.1.1.1");
+    office.is_refused("admin send-back 2024", "ROLE_MAY_NOT role=head-of-office command=plan.sent_back");
+    office.does("head send-back 2024");
+    office.does("admin set uttp target 1=75");
+    office.does("admin establish 2024");
+    office.does("admin recall 2024");
+    office.is_refused("head approve-plan 2024", "PLAN_NOT_SUBMITTED year=2024 state=draft");
+    office.does("admin establish 2024");
+    office.does("head approve-plan 2024");
+    office.is_refused("head send-back 2024", "PLAN_NOT_SUBMITTED year=2024 state=established");
+    assert_eq!(office.line("uttp", Q(Q1)).target_original.label(), "75");
+}
+
+#[test]
+fn r13_a_stated_year_target_that_differs_asks_for_a_reason_and_goes_on() {
+    let mut office = Office::draft();
+    // Cumulative 156 against 156 is no difference, nor is 945,0 against 945.
+    office.does("admin set koperasi year-target 156");
+    office.does("admin set uttp year-target 945,0");
+    office.reason = false;
+    office.does("admin establish 2024");
+    office.does("admin recall 2024");
+    office.does("admin set uttp year-target 1000");
+    office
+        .is_refused("admin establish 2024", "YEAR_TARGET_DIFFERS indicator=1.1.1.1 stated=1000 derived=945");
+    office.reason = true;
+    office.does("admin establish 2024");
+    office.does("head approve-plan 2024");
+    // What counts is what the quarters come to.
+    office.expect("uttp", Year, "945 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+}
+
+#[test]
+fn settings_of_a_draft_can_be_taken_back() {
+    let mut office = Office::draft();
+    office.does("admin set uttp cap 120 year-target 1000");
+    let settings = |office: &Office| {
+        let uttp = office.state.indicator(id("uttp")).unwrap();
+        (uttp.settings_in(Q1).cap.map(|cap| cap.plain()), uttp.year_target.map(|target| target.plain()))
+    };
+    assert_eq!(settings(&office), (Some("120".to_owned()), Some("1000".to_owned())));
+    office.does("admin set uttp cap none");
+    office.does("admin set uttp year-target none");
+    assert_eq!(settings(&office), (None, None));
+}
+
+#[test]
+fn a_unit_that_is_set_is_the_one_responsible() {
+    let mut office = Office::draft();
+    office.does("admin set stok unit 2");
+    let facet = office.state.indicator(id("stok")).unwrap().facet_in(Q1);
+    assert_eq!(facet.responsible.as_deref(), Some("Kepala Bidang Perdagangan"));
 }

@@ -14,6 +14,7 @@ fn a_lock_takes_two_people_and_a_quarter_that_is_over() {
     office.does("head reject-lock 1");
     office.is_refused("head approve-lock 1", "LOCK_NOT_REQUESTED quarter=1 year=2024 state=open");
     office.does("operator assign 2 head-of-office 0");
+    office.does("head confirm 1");
     office.does("admin lock 1");
     office.is_refused("admin approve-lock 1", "SELF_APPROVAL quarter=1 year=2024 state=lock requested");
     office.does("head approve-lock 1");

@@ -60,6 +60,34 @@ established  | ayu add uttp 1 2024-08-01              | held CLOCK_IMPLAUSIBLE i
 established  | ayu2 amend ayu/5@ayu/5 1 2024-05-14    | held ENTRY_NOT_YET_KNOWN entry={ayu/5}
 revoked      | ayu add uttp 1 2024-05-14              | held DEVICE_REVOKED
 revoked      | ayu withdraw ayu/1                     | refused DEVICE_REVOKED command=held.withdrawn
+asked        | head confirm 3                         | refused SELF_APPROVAL grant=3
+asked        | head confirm 2                         | refused UNKNOWN_GRANT grant=2
+asked        | host confirm 1                         | refused ROLE_MAY_NOT role=host command=grant.confirmed
+asked        | admin decline 2                        | refused UNKNOWN_GRANT grant=2
+stated       | admin establish 2024                   | refused YEAR_TARGET_DIFFERS indicator=1.1.1.1 stated=1000 derived=945
+submitted plan | head send-back 2024                  | refused REASON_MISSING command=plan.sent_back
+draft        | admin recall 2024                      | refused PLAN_NOT_SUBMITTED year=2024 state=draft
+founded      | host adopt-rules 2                     | refused NOTHING_TO_CHANGE rules=2
+founded      | operator adopt-rules 3                 | refused ROLE_MAY_NOT role=host
+established  | kabid request-reopen 1 2024-06-01T17:00 | refused QUARTER_NOT_LOCKED quarter=1 year=2024 state=open
+locked       | kabid request-reopen 1 2024-04-08T08:00 | refused REOPEN_PAST quarter=1 year=2024 state=locked until=2024-04-08T01:00:00Z
+locked       | admin grant-reopen 1                   | refused REOPEN_NOT_REQUESTED quarter=1 year=2024 state=locked
+locked       | admin decline-reopen 1                 | refused REOPEN_NOT_REQUESTED quarter=1 year=2024 state=locked
+reopened     | host relock 1                          | refused RELOCK_NOT_DUE quarter=1 year=2024 state=reopened
+reopened     | admin relock 1                         | refused ROLE_MAY_NOT role= command=quarter.relocked
+locked       | admin narrate uttp 1 0 a b c           | refused QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024
+established  | kabidkop narrate uttp 2 0 a b c        | refused NOT_YOUR_UNIT indicator=1.1.1.1 quarter=2
+established  | admin narrate uttp 2 7 a b c           | refused VERSION_MOVED indicator=1.1.1.1 quarter=2 base=7 version=0
+founded      | admin bands a=..50 b=60..              | refused BANDS_GAP above=50 up_to=60
+founded      | admin bands a=..50 b=40..              | refused BANDS_OVERLAP band=a other=b
+founded      | admin bands a=..50 a=50..              | refused BANDS_INVALID band=a
+founded      | admin due-days 61                      | refused CONFIG_INVALID days=61 days_max=60
+founded      | admin holidays +2024-04-10 -2024-04-10 | refused CONFIG_INVALID date=2024-04-10
+founded      | admin due-days 5                       | refused NOTHING_TO_CHANGE setting=due_days
+revision     | admin change 1 add uttp sub_activity x | refused PLACE_INVALID revision=R1 level=sub_activity parent=1.1.1.1
+revision     | admin change 1 add - strategic nowhere | refused PLACE_INVALID revision=R1 level=strategic parent=
+revision     | admin change 1 add tera activity x - 5 | refused BEFORE_EFFECT revision=R1 level=activity quarter=2 effective=3
+revision     | admin change 1 add tera activity blank | refused NOTHING_TO_CHANGE revision=R1 level=activity change=add
 established  | admin lock 3                           | refused QUARTER_NOT_OVER quarter=3 year=2024 state=open last_day=2024-09-30
 locked       | admin lock 1                           | refused QUARTER_NOT_OPEN quarter=1 year=2024 state=locked
 carried      | admin release ayu/1 in 1               | refused QUARTER_NOT_OPEN quarter=1 date=2024-05-14
@@ -85,7 +113,7 @@ const NOT_OF_THE_RULES: [(Code, &str); 1] =
 fn scene(name: &str) -> Office {
     let mut office = match name {
         "founded" | "stray row" | "empty row" => Office::founded(),
-        "draft" | "draft work" => Office::draft(),
+        "draft" | "draft work" | "stated" | "submitted plan" => Office::draft(),
         _ => Office::established(),
     };
     office.at("2024-05-14 09:00");
@@ -113,6 +141,26 @@ fn scene(name: &str) -> Office {
             }
         }
         "locked" => office.lock(1),
+        "reopened" => {
+            office.lock(1);
+            office.does("kabid request-reopen 1 2024-04-09T17:00");
+            office.does("admin grant-reopen 1");
+        }
+        "asked" => {
+            office.does("operator assign 2 head-of-office 0");
+            office.does("head confirm 1");
+            office.does("operator assign 2 administrator 0");
+            office.does("head decline 2");
+            office.does("operator assign 3 administrator 0");
+        }
+        "stated" => {
+            office.does("admin set uttp year-target 1000");
+            office.reason = false;
+        }
+        "submitted plan" => {
+            office.does("admin establish 2024");
+            office.reason = false;
+        }
         "locked draft" => {
             office.does("admin draft R1 1");
             office.does("admin change 1 target uttp 1 70 80");
@@ -127,6 +175,7 @@ fn scene(name: &str) -> Office {
         }
         "submitted" => {
             office.does("operator assign 2 head-of-office 0");
+            office.does("head confirm 1");
             office.does("admin draft R1 3");
             office.does("admin change 1 target uttp 3 120 200");
             office.does("admin submit 1");

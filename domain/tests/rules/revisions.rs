@@ -1,10 +1,11 @@
 use renaksi_domain::command::apply;
 use renaksi_domain::figures::Period::{Quarter as Q, Year};
-use renaksi_domain::figures::line;
+use renaksi_domain::figures::{line, year_target_differs};
+use renaksi_domain::ids::IndicatorId;
 use renaksi_domain::state::State;
 use renaksi_domain::time::Quarter::{Q1, Q2, Q3};
 
-use crate::office::{Office, id, local};
+use crate::office::{Office, id, key, local};
 
 /// An approved revision of one change, effective in the third quarter.
 #[track_caller]
@@ -88,11 +89,13 @@ fn v4_a_revision_of_a_locked_quarter_is_refused_at_submit_and_names_the_cell() {
     office.does("admin draft R2 1");
     office.does("admin change 2 kind uttp sum latest");
     office.is_refused("admin submit 2", "CELL_LOCKED revision=R2 indicator=1.1.1.1 quarter=1");
-    // A name is no figure.
-    office.does("admin draft R3 1");
-    office.does("admin change 3 rename uttp uttp UTTP-bertanda");
-    office.does("admin submit 3");
-    office.does("head approve 3");
+    // What is printed of a locked quarter has its name and its unit.
+    for (number, change) in [(3, "rename uttp uttp UTTP-bertanda"), (4, "reassign uttp 2 3")] {
+        office.does(&format!("admin draft R{number} 1"));
+        office.does(&format!("admin change {number} {change}"));
+        let cell = format!("CELL_LOCKED revision=R{number} indicator=1.1.1.1 quarter=1");
+        office.is_refused(&format!("admin submit {number}"), &cell);
+    }
 }
 
 #[test]
@@ -140,14 +143,17 @@ fn every_kind_of_change_takes_effect() {
         uttp.settings.map(|settings| settings.polarity.name()),
         ["higher", "higher", "lower", "lower"]
     );
-    assert_eq!((&*uttp.measure, uttp.unit.unwrap().0), ("Jumlah-UTTP", 3));
+    assert_eq!((&*uttp.facet_in(Q2).measure, uttp.facet_in(Q2).unit.unwrap().0), ("uttp", 2));
+    assert_eq!((&*uttp.facet().measure, uttp.facet().unit.unwrap().0), ("Jumlah-UTTP", 3));
     assert!(office.state.indicator(id("rapat")).unwrap().is_retired_in(Q3));
     assert!(!office.state.indicator(id("rapat")).unwrap().is_retired_in(Q2));
-    // A change made twice keeps its place: the same base no longer holds.
+    // What is retired is not changed any more, and a change drafted before finds its base moved.
     office.does("admin draft R8 3");
-    office.does("admin change 8 retire rapat");
+    office.is_refused("admin change 8 retire rapat", "INDICATOR_RETIRED indicator=2.1.1.3 quarter=3");
+    office.does("admin change 8 retire opini");
     office.does("admin submit 8");
-    office.is_refused("head approve 8", "BASE_MOVED revision=R8 indicator=2.1.1.3 change=retire other=R7");
+    approve(&mut office, "retire opini");
+    office.is_refused("head approve 8", "BASE_MOVED revision=R8 indicator=2.1.1.1 change=retire other=R9");
 }
 
 #[test]
@@ -184,4 +190,123 @@ fn a_number_is_free_again_when_its_revision_came_to_nothing() {
     office.is_refused("admin draft R1 3", "REVISION_NUMBER_TAKEN revision=R1 year=2024");
     office.does("admin withdraw-revision 1");
     office.does("admin draft R1 3");
+}
+
+#[test]
+fn an_indicator_is_added_below_its_parent_with_the_next_number() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    approve(&mut office, "add tera sub_activity pasar - - 10 20");
+    let added = office.state.indicator(IndicatorId(11)).unwrap();
+    assert_eq!((&*added.code, added.facet().unit.unwrap().0, added.confirmed), ("1.1.1.4", 2, true));
+    let order: Vec<u32> = office.state.plans[0].indicators.iter().map(|id| id.0).collect();
+    assert_eq!(order, [1, 2, 3, 4, 5, 11, 6, 7, 8, 9, 10]);
+    office.expect("11", Q(Q3), "10 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    let before = "not planned | not reported | not reported | TARGET_NOT_PLANNED | TARGET_NOT_PLANNED";
+    office.expect("11", Q(Q2), before);
+    let year = office.line("11", Year);
+    assert_eq!(
+        (year.target.label(), year.target_original.label()),
+        ("30".to_owned(), "not planned".to_owned())
+    );
+    // It lives like any other: a unit, entries, retirement; its number never returns.
+    approve(&mut office, "retire 11");
+    approve(&mut office, "add tera activity pasar-lain - - 1 1");
+    assert_eq!(&*office.state.indicator(IndicatorId(12)).unwrap().code, "1.1.1.5");
+    approve(&mut office, "add stok program bidang-baru - - 1 1");
+    assert_eq!(&*office.state.indicator(IndicatorId(13)).unwrap().code, "1.1.2");
+    approve(&mut office, "add - strategic sasaran-baru - - 1 1");
+    let strategic = office.state.indicator(IndicatorId(14)).unwrap();
+    assert_eq!((&*strategic.code, &*strategic.name), ("1.2", "Sasaran"));
+    let order: Vec<u32> = office.state.plans[0].indicators.iter().map(|id| id.0).collect();
+    assert_eq!(order, [1, 2, 3, 4, 5, 11, 12, 13, 14, 6, 7, 8, 9, 10]);
+}
+
+#[test]
+fn an_added_indicator_of_a_new_post_makes_its_unit_and_takes_entries() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    approve(&mut office, "add koperasi sub_activity klinik - - 4 4");
+    assert_eq!(office.state.indicator(IndicatorId(11)).unwrap().facet().unit.unwrap().0, 3);
+    office.does("citra add 11 3 2024-07-10");
+    office.does("kabidkop verify citra/1");
+    office.expect("11", Year, "8 | 3 | 3 | 37.50 | 37.50");
+}
+
+#[test]
+fn two_additions_of_one_draft_stand_side_by_side_and_the_same_one_replaces_itself() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 add tera activity satu - - 1 1");
+    office.does("admin change 1 add tera activity dua - - 2 2");
+    office.does("admin change 1 add tera activity satu - - 3 3");
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    let codes: Vec<&str> = office.state.indicators[10..].iter().map(|i| &*i.code).collect();
+    assert_eq!(codes, ["1.1.1.4", "1.1.1.5"]);
+    office.expect("12", Year, "6 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+}
+
+#[test]
+fn an_addition_below_what_was_retired_meanwhile_is_not_approved() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 add tera activity satu - - 1 1");
+    office.does("admin submit 1");
+    approve(&mut office, "retire tera");
+    office.is_refused("head approve 1", "INDICATOR_RETIRED indicator=1.1.1 quarter=3");
+}
+
+#[test]
+fn a_cap_and_a_stated_year_target_change_like_the_rest() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    office.does("ayu add uttp 240 2024-07-10");
+    approve(&mut office, "cap uttp none 120");
+    office.expect("uttp", Q(Q3), "120 | 240 | not reported | 120.00 | NOT_VERIFIED");
+    approve(&mut office, "cap uttp 120 none");
+    office.expect("uttp", Q(Q3), "120 | 240 | not reported | 200.00 | NOT_VERIFIED");
+    approve(&mut office, "year-target uttp none 1000");
+    let uttp = office.state.indicator(id("uttp")).unwrap();
+    let (stated, derived) = year_target_differs(uttp).unwrap();
+    assert_eq!((stated.plain(), derived), ("1000".to_owned(), "945".to_owned()));
+}
+
+#[test]
+fn who_answers_for_an_indicator_is_judged_on_the_day() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    approve(&mut office, "reassign uttp 2 3");
+    // Ayu's unit had it in June; since July it is Citra's.
+    office.does("ayu add uttp 1 2024-06-28");
+    office.is_held(
+        "ayu add uttp 1 2024-07-02",
+        "NOT_ASSIGNED indicator=1.1.1.1 date=2024-07-02 unit=Kepala Bidang Koperasi",
+    );
+    office.does("citra add uttp 1 2024-07-02");
+    office.does("kabid verify ayu/1");
+    office.is_refused(
+        "kabid verify citra/1",
+        &format!("NOT_YOUR_UNIT entry={} indicator=1.1.1.1", office.state.public_id(key("citra/1"))),
+    );
+    office.does("kabidkop verify citra/1");
+    let uttp = office.state.indicator(id("uttp")).unwrap();
+    assert_eq!(uttp.facet_in(Q2).responsible.as_deref(), Some("Kepala Bidang Perdagangan"));
+    assert_eq!(uttp.facet_in(Q3).responsible.as_deref(), Some("Kepala Bidang Koperasi"));
+}
+
+#[test]
+fn nothing_is_due_of_what_is_retired() {
+    let mut office = Office::established();
+    office.at("2024-05-10 09:00").does("ayu add uttp 655 2024-05-10");
+    approve(&mut office, "retire uttp");
+    office.expect("uttp", Year, "655 | 655 | not reported | 100.00 | NOT_VERIFIED");
+    office.expect(
+        "uttp",
+        Q(Q3),
+        "not planned | not reported | not reported | INDICATOR_RETIRED | INDICATOR_RETIRED",
+    );
+    assert_eq!(office.line("uttp", Year).target_original.label(), "945");
 }

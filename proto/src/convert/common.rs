@@ -24,6 +24,11 @@ pub(super) fn quantity_from(stored: &log::Quantity) -> Result<Quantity, DecodeEr
     )
 }
 
+/// None where there is none.
+pub(super) fn optional_quantity(stored: Option<log::Quantity>) -> Result<Option<Quantity>, DecodeError> {
+    stored.as_ref().map(quantity_from).transpose()
+}
+
 pub(super) fn reading_to(reading: &Reading) -> log::Reading {
     use log::reading::Value;
     let value = match reading {

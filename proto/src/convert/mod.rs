@@ -1,7 +1,9 @@
 //! Between the rules and the stored messages, one file a feature.
 
 mod common;
+mod config;
 mod entry;
+mod narrative;
 mod people;
 mod plan;
 mod record;

@@ -21,6 +21,8 @@ pub(super) fn to(command: &PeopleCommand) -> Body {
             zone: found.zone.name().to_owned(),
             rehearsal: found.rehearsal,
             epoch: 1,
+            // 1 is not written: what the first release wrote reads the same.
+            rules: if found.rules == 1 { 0 } else { found.rules },
         }),
         PeopleCommand::AddUnit(add) => Body::AddUnit(log::AddUnit { name: add.name.to_string() }),
         PeopleCommand::AddPerson(AddPerson) => Body::AddPerson(log::AddPerson {}),
@@ -51,6 +53,9 @@ pub(super) fn to(command: &PeopleCommand) -> Body {
         PeopleCommand::RevokeDevice(revoke) => {
             Body::RevokeDevice(log::RevokeDevice { device: revoke.device.0 })
         }
+        PeopleCommand::ConfirmGrant(id) => Body::ConfirmGrant(id.0),
+        PeopleCommand::DeclineGrant(id) => Body::DeclineGrant(id.0),
+        PeopleCommand::AdoptRules(rules) => Body::AdoptRules(*rules),
     }
 }
 
@@ -60,6 +65,7 @@ pub(super) fn found_office(stored: log::FoundOffice) -> Result<Command, DecodeEr
         name: stored.name.into(),
         zone: Zone::from_name(&stored.zone).ok_or(DecodeError::Newer)?,
         rehearsal: stored.rehearsal,
+        rules: stored.rules.max(1),
     }))
 }
 
@@ -118,7 +124,7 @@ pub(super) fn revoke_device(stored: log::RevokeDevice) -> Result<Command, Decode
     people(PeopleCommand::RevokeDevice(RevokeDevice { device: DeviceId(stored.device) }))
 }
 
-fn people(command: PeopleCommand) -> Result<Command, DecodeError> {
+pub(super) fn people(command: PeopleCommand) -> Result<Command, DecodeError> {
     Ok(Command::People(command))
 }
 

@@ -2,18 +2,20 @@ use prost::Message;
 use renaksi_domain::command::{Command, Envelope, Outcome, Record};
 use renaksi_domain::entry::EntryCommand;
 use renaksi_domain::held::HeldCommand;
-use renaksi_domain::ids::{Origin, PersonId};
+use renaksi_domain::ids::{GrantId, Origin, PersonId};
+use renaksi_domain::people::PeopleCommand;
+use renaksi_domain::plan::PlanCommand;
 use renaksi_domain::quarter::QuarterCommand;
 use renaksi_domain::revision::RevisionCommand;
 use renaksi_domain::time::Timestamp;
 
 use super::common::{rejection_from, rejection_to};
-use super::{DecodeError, entry, people, plan, revision};
+use super::{DecodeError, config, entry, narrative, people, plan, revision};
 use crate::chain;
 use crate::log::{self, command::Body};
 
 /// The version of the stored format that this release reads whole; see `needs` in record.proto.
-const FORMAT: u32 = 0;
+const FORMAT: u32 = 1;
 
 /// What stands before a commitment in a leaf: field 2047, 32 bytes.
 const COMMITMENT_FIELD: [u8; 3] = [0xFA, 0x7F, 0x20];
@@ -53,7 +55,7 @@ pub fn command_leaf(command: &Command, made_at: Timestamp, texts: &log::Texts, s
     let has_texts = mask != TextMask::default();
     let stored = log::Command {
         made_at_us: made_at.0,
-        needs: 0,
+        needs: needs(command),
         texts: mask.0,
         body: body_to(command),
         commitment: if has_texts { chain::commitment(&salt, &texts).to_vec() } else { Vec::new() },
@@ -61,6 +63,17 @@ pub fn command_leaf(command: &Command, made_at: Timestamp, texts: &log::Texts, s
     let aside =
         if has_texts { log::Aside { salt: salt.to_vec(), texts }.encode_to_vec() } else { Vec::new() };
     Leaf { leaf: stored.encode_to_vec(), aside }
+}
+
+/// What a reader must know to read the command whole. 1: the rules of an office, yearly targets, a cap taken away.
+fn needs(command: &Command) -> u32 {
+    let newer = match command {
+        Command::People(PeopleCommand::FoundOffice(found)) => found.rules > 1,
+        Command::Plan(PlanCommand::ImportIndicator(row)) => row.year_target.is_some(),
+        Command::Indicator(set) => set.year_target.is_some() || set.cap == Some(None),
+        _ => false,
+    };
+    u32::from(newer)
 }
 
 fn body_to(command: &Command) -> Option<Body> {
@@ -72,6 +85,8 @@ fn body_to(command: &Command) -> Option<Body> {
         Command::Held(command) => entry::held_to(command),
         Command::Quarter(command) => plan::quarter_to(command),
         Command::Revision(command) => revision::to(command),
+        Command::Narrative(command) => narrative::to(command),
+        Command::Config(command) => config::to(command),
         Command::Unreadable => return None,
     })
 }
@@ -119,25 +134,38 @@ fn body_from(body: Body) -> Result<Command, DecodeError> {
         Body::EndAssignments(stored) => people::end_assignments(stored),
         Body::EnrolDevice(stored) => people::enrol_device(stored),
         Body::RevokeDevice(stored) => people::revoke_device(stored),
+        Body::ConfirmGrant(id) => people::people(PeopleCommand::ConfirmGrant(GrantId(id))),
+        Body::DeclineGrant(id) => people::people(PeopleCommand::DeclineGrant(GrantId(id))),
+        Body::AdoptRules(rules) => people::people(PeopleCommand::AdoptRules(rules)),
         Body::StartImport(stored) => plan::start_import(stored),
         Body::ImportObjective(stored) => plan::import_objective(stored),
         Body::ImportIndicator(stored) => plan::import_indicator(stored),
         Body::FinishImport(stored) => plan::finish_import(stored),
         Body::EstablishPlan(stored) => plan::establish_plan(stored),
         Body::ApprovePlan(stored) => plan::approve_plan(stored),
+        Body::SendBackPlan(stored) => plan::plan_year(stored, PlanCommand::SendBackPlan),
+        Body::RecallPlan(stored) => plan::plan_year(stored, PlanCommand::RecallPlan),
         Body::SetIndicator(stored) => plan::set_indicator(stored),
+        Body::SetNarrative(stored) => narrative::set(stored),
         Body::ReleaseHeld(stored) => entry::release(stored),
         Body::DismissHeld(stored) => entry::held(stored, HeldCommand::Dismiss),
         Body::WithdrawHeld(stored) => entry::held(stored, HeldCommand::Withdraw),
         Body::RequestLock(stored) => plan::quarter(stored, QuarterCommand::Request),
         Body::ApproveLock(stored) => plan::quarter(stored, QuarterCommand::Approve),
         Body::RejectLock(stored) => plan::quarter(stored, QuarterCommand::Reject),
+        Body::RequestReopen(stored) => plan::request_reopen(stored),
+        Body::GrantReopen(stored) => plan::quarter(stored, QuarterCommand::GrantReopen),
+        Body::DeclineReopen(stored) => plan::quarter(stored, QuarterCommand::DeclineReopen),
+        Body::Relock(stored) => plan::quarter(stored, QuarterCommand::Relock),
         Body::DraftRevision(stored) => revision::draft(stored),
         Body::AddChange(stored) => revision::add_change(stored),
         Body::SubmitRevision(id) => revision::step(id, RevisionCommand::Submit),
         Body::ApproveRevision(id) => revision::step(id, RevisionCommand::Approve),
         Body::RejectRevision(id) => revision::step(id, RevisionCommand::Reject),
         Body::WithdrawRevision(id) => revision::step(id, RevisionCommand::Withdraw),
+        Body::SetBands(stored) => config::bands(stored),
+        Body::SetDueDays(days) => config::due_days(days),
+        Body::SetDays(stored) => config::days(stored),
     }
 }
 

@@ -1,12 +1,14 @@
 use renaksi_domain::command::Command;
 use renaksi_domain::ids::{IndicatorId, RevisionId, UnitId};
-use renaksi_domain::revision::{Change, DraftRevision, LegalBasis, RevisionCommand};
+use renaksi_domain::quantity::Quantity;
+use renaksi_domain::revision::{AddIndicator, Change, DraftRevision, LegalBasis, RevisionCommand};
 
 use super::common::{
-    date_from, formula_from, formula_to, kind_from, kind_to, polarity_from, polarity_to, quarter_from,
-    target_from, target_to, year_from,
+    date_from, formula_from, formula_to, kind_from, kind_to, optional_quantity, polarity_from, polarity_to,
+    quantity_to, quarter_from, target_from, target_to, year_from,
 };
 use super::people::unit;
+use super::plan::{row_from, row_to};
 use super::{DecodeError, field};
 use crate::log;
 use crate::log::add_change::Change as Stored;
@@ -25,7 +27,7 @@ pub(super) fn to(command: &RevisionCommand) -> Body {
         }),
         RevisionCommand::AddChange(id, change) => Body::AddChange(log::AddChange {
             revision: id.0,
-            indicator: change.indicator().0,
+            indicator: change.indicator().map_or(0, |id| id.0),
             change: Some(change_to(change)),
         }),
         RevisionCommand::Submit(id) => Body::SubmitRevision(id.0),
@@ -58,8 +60,33 @@ fn change_to(change: &Change) -> Stored {
         Change::Reassign { old, new, .. } => {
             Stored::Reassign(log::UnitChange { old: old.map_or(0, |unit| unit.0), new: new.0 })
         }
+        Change::Cap { old, new, .. } => Stored::Cap(quantities_to(*old, *new)),
+        Change::YearTarget { old, new, .. } => Stored::YearTarget(quantities_to(*old, *new)),
         Change::Retire { .. } => Stored::Retire(true),
+        Change::Add(add) => Stored::Add(log::AddIndicator {
+            parent: add.parent.map_or(0, |id| id.0),
+            objective: add.objective,
+            row: Some(row_to(&add.row)),
+            polarity: polarity_to(add.polarity).into(),
+            formula: formula_to(add.formula).into(),
+            cap: add.cap.map(quantity_to),
+        }),
     }
+}
+
+fn quantities_to(old: Option<Quantity>, new: Option<Quantity>) -> log::QuantityChange {
+    log::QuantityChange { old: old.map(quantity_to), new: new.map(quantity_to) }
+}
+
+fn addition(stored: log::AddIndicator) -> Result<Change, DecodeError> {
+    Ok(Change::Add(Box::new(AddIndicator {
+        parent: (stored.parent != 0).then_some(IndicatorId(stored.parent)),
+        objective: stored.objective,
+        row: row_from(field(stored.row, "AddIndicator", "row")?)?,
+        polarity: field(polarity_from(stored.polarity)?, "AddIndicator", "polarity")?,
+        formula: field(formula_from(stored.formula)?, "AddIndicator", "formula")?,
+        cap: optional_quantity(stored.cap)?,
+    })))
 }
 
 pub(super) fn draft(stored: log::DraftRevision) -> Result<Command, DecodeError> {
@@ -110,7 +137,18 @@ pub(super) fn add_change(stored: log::AddChange) -> Result<Command, DecodeError>
             old: unit(change.old),
             new: field((change.new != 0).then_some(UnitId(change.new)), "AddChange", "new unit")?,
         },
+        Stored::Cap(change) => Change::Cap {
+            indicator,
+            old: optional_quantity(change.old)?,
+            new: optional_quantity(change.new)?,
+        },
+        Stored::YearTarget(change) => Change::YearTarget {
+            indicator,
+            old: optional_quantity(change.old)?,
+            new: optional_quantity(change.new)?,
+        },
         Stored::Retire(_) => Change::Retire { indicator },
+        Stored::Add(add) => addition(add)?,
     };
     Ok(Command::Revision(RevisionCommand::AddChange(RevisionId(stored.revision), change)))
 }

@@ -1,10 +1,12 @@
 //! Fixed values of every stored message. Never change one: add another.
 
 use renaksi_domain::command::{Command, Counted, Effect, Outcome, Record};
+use renaksi_domain::config::{Band, ConfigCommand};
 use renaksi_domain::entry::{AddEntry, AmendEntry, EntryCommand, EntryVersion, Reading, State};
 use renaksi_domain::held::{HeldCommand, ReleaseHeld};
-use renaksi_domain::ids::{CommandKey, DeviceId, IndicatorId, Origin, PersonId, RevisionId, UnitId};
+use renaksi_domain::ids::{CommandKey, DeviceId, GrantId, IndicatorId, Origin, PersonId, RevisionId, UnitId};
 use renaksi_domain::indicator::{Level, LowerFormula, Polarity, SetIndicator};
+use renaksi_domain::narrative::{SetNarrative, Texts};
 use renaksi_domain::people::{
     AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, EnrolmentProof, FoundOffice,
     PeopleCommand, RevokeDevice, Role,
@@ -16,7 +18,7 @@ use renaksi_domain::proposal::Kind;
 use renaksi_domain::quantity::{Quantity, Target};
 use renaksi_domain::quarter::{PlanQuarter, QuarterCommand};
 use renaksi_domain::rejection::{Code, Rejection};
-use renaksi_domain::revision::{Change, DraftRevision, LegalBasis, RevisionCommand};
+use renaksi_domain::revision::{AddIndicator, Change, DraftRevision, LegalBasis, RevisionCommand};
 use renaksi_domain::time::{Date, Quarter, Timestamp, Zone};
 use renaksi_proto::convert::{Leaf, command_leaf, decode_command, encode_record};
 use renaksi_proto::log;
@@ -56,6 +58,7 @@ pub fn commands() -> Vec<(String, Command)> {
     all.extend(plan());
     all.extend(entries());
     all.extend(quarters_and_revisions());
+    all.extend(second_release());
     all.into_iter().map(|(name, command)| (format!("command {name}"), command)).collect()
 }
 
@@ -67,19 +70,20 @@ fn people() -> Vec<(&'static str, Command)> {
         })
     };
     let (june, july) = (Some(date("2024-06-01")), Some(date("2024-07-31")));
-    let found = |zone, rehearsal| {
+    let found = |zone, rehearsal, rules| {
         PeopleCommand::FoundOffice(FoundOffice {
             office: Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
             name: "Dinas Perdagangan".into(),
             zone,
             rehearsal,
+            rules,
         })
     };
     let all = vec![
-        ("found_office", found(Zone::Jakarta, true)),
-        ("found_office.pontianak", found(Zone::Pontianak, false)),
-        ("found_office.makassar", found(Zone::Makassar, false)),
-        ("found_office.jayapura", found(Zone::Jayapura, false)),
+        ("found_office", found(Zone::Jakarta, true, 1)),
+        ("found_office.pontianak", found(Zone::Pontianak, false, 1)),
+        ("found_office.makassar", found(Zone::Makassar, false, 1)),
+        ("found_office.jayapura", found(Zone::Jayapura, false, 1)),
         ("add_unit", PeopleCommand::AddUnit(AddUnit { name: "Kepala Bidang Perdagangan".into() })),
         ("add_person", PeopleCommand::AddPerson(AddPerson)),
         ("assign", assign(Role::Officer, Some(UnitId(2)), june, july)),
@@ -115,6 +119,10 @@ fn people() -> Vec<(&'static str, Command)> {
             }),
         ),
         ("revoke_device", PeopleCommand::RevokeDevice(RevokeDevice { device: DeviceId(4) })),
+        ("found_office.rules", found(Zone::Jakarta, false, 2)),
+        ("confirm_grant", PeopleCommand::ConfirmGrant(GrantId(3))),
+        ("decline_grant", PeopleCommand::DeclineGrant(GrantId(4))),
+        ("adopt_rules", PeopleCommand::AdoptRules(2)),
     ];
     all.into_iter().map(|(name, command)| (name, Command::People(command))).collect()
 }
@@ -134,6 +142,7 @@ fn plan() -> Vec<(&'static str, Command)> {
                 Target::NotPlanned,
                 Target::Missing,
             ],
+            year_target: None,
         })))
     };
     let set = SetIndicator {
@@ -141,9 +150,10 @@ fn plan() -> Vec<(&'static str, Command)> {
         kind: Some(Kind::Average),
         polarity: Some(Polarity::Lower),
         formula: Some(LowerFormula::Inverse),
-        cap: Some(quantity("120")),
+        cap: Some(Some(quantity("120"))),
         unit: Some(UnitId(2)),
         targets: vec![(Quarter::Q1, Target::Value(quantity("-2,24"))), (Quarter::Q4, Target::Missing)],
+        year_target: None,
     };
     vec![
         (
@@ -267,6 +277,94 @@ fn quarters_and_revisions() -> Vec<(&'static str, Command)> {
         ("approve_revision", Command::Revision(RevisionCommand::Approve(RevisionId(2)))),
         ("reject_revision", Command::Revision(RevisionCommand::Reject(RevisionId(2)))),
         ("withdraw_revision", Command::Revision(RevisionCommand::Withdraw(RevisionId(2)))),
+    ]
+}
+
+/// What the second release added.
+fn second_release() -> Vec<(&'static str, Command)> {
+    let (indicator, some) = (UTTP, Some(quantity("120,5")));
+    let set = |cap, year_target| {
+        let indicator = Some(UTTP);
+        Command::Indicator(SetIndicator { indicator, cap, year_target, ..SetIndicator::default() })
+    };
+    let row = |level, year_target| ImportIndicator {
+        level,
+        name: "Klinik Koperasi".into(),
+        measure: "Jumlah konsultasi".into(),
+        satuan: Some("kali".into()),
+        responsible: None,
+        kind: Kind::Sum,
+        targets: [
+            Target::NotPlanned,
+            Target::NotPlanned,
+            Target::Value(quantity("10")),
+            Target::Value(quantity("20")),
+        ],
+        year_target,
+    };
+    let add = |parent, objective, level, cap| {
+        Change::Add(Box::new(AddIndicator {
+            parent,
+            objective,
+            row: row(level, None),
+            polarity: Polarity::Lower,
+            formula: LowerFormula::Inverse,
+            cap,
+        }))
+    };
+    let change = |change| Command::Revision(RevisionCommand::AddChange(RevisionId(2), change));
+    let band = |name: &str, above: Option<&str>, up_to: Option<&str>| Band {
+        name: name.into(),
+        above: above.map(quantity),
+        up_to: up_to.map(quantity),
+    };
+    let bands = vec![
+        band("Kurang", None, Some("60")),
+        band("Cukup", Some("60"), Some("90,5")),
+        band("Baik", Some("90,5"), None),
+    ];
+    let narrative = |base, driver: &str| {
+        Command::Narrative(SetNarrative {
+            indicator: UTTP,
+            quarter: Quarter::Q3,
+            base,
+            texts: Texts {
+                driver: driver.into(),
+                obstacle: "Cuaca".into(),
+                follow_up: "Penjadwalan ulang".into(),
+            },
+        })
+    };
+    let quarter = |command| Command::Quarter(command);
+    vec![
+        (
+            "import_indicator.year_target",
+            Command::Plan(PlanCommand::ImportIndicator(Box::new(row(Level::Activity, some)))),
+        ),
+        ("set_indicator.year_target", set(None, Some(some))),
+        ("set_indicator.cleared", set(Some(None), Some(None))),
+        ("send_back_plan", Command::Plan(PlanCommand::SendBackPlan(2024))),
+        ("recall_plan", Command::Plan(PlanCommand::RecallPlan(2024))),
+        ("request_reopen", quarter(QuarterCommand::RequestReopen(CELL, MADE_AT))),
+        ("grant_reopen", quarter(QuarterCommand::GrantReopen(CELL))),
+        ("decline_reopen", quarter(QuarterCommand::DeclineReopen(CELL))),
+        ("relock", quarter(QuarterCommand::Relock(CELL))),
+        ("add_change.cap", change(Change::Cap { indicator, old: None, new: some })),
+        ("add_change.cap.cleared", change(Change::Cap { indicator, old: some, new: None })),
+        ("add_change.year_target", change(Change::YearTarget { indicator, old: None, new: some })),
+        ("add_change.add", change(add(Some(UTTP), 0, Level::SubActivity, some))),
+        ("add_change.add.strategic", change(add(None, 3, Level::Strategic, None))),
+        ("set_bands", Command::Config(ConfigCommand::SetBands(bands))),
+        ("set_due_days", Command::Config(ConfigCommand::SetDueDays(7))),
+        (
+            "set_days",
+            Command::Config(ConfigCommand::SetDays {
+                holidays: vec![date("2024-04-10"), date("2024-04-11")],
+                working_days: vec![date("2025-01-01")],
+            }),
+        ),
+        ("set_narrative", narrative(0, "Dukungan desa")),
+        ("set_narrative.again", narrative(69_999, "")),
     ]
 }
 

@@ -80,6 +80,7 @@ fn command() -> impl Strategy<Value = Command> {
                 responsible: responsible.map(Into::into),
                 kind: Kind::Average,
                 targets,
+                year_target: None,
             })
             .prop_map(|row| Command::Plan(PlanCommand::ImportIndicator(Box::new(row))));
     let draft =
@@ -197,11 +198,11 @@ fn a_command_of_a_newer_release_is_newer_and_not_damaged() {
 fn a_later_version_is_read_as_newer() {
     use log::command::Body;
     let body = Some(Body::AddUnit(log::AddUnit { name: "Bidang".into() }));
-    let command = log::Command { needs: 1, body: body.clone(), ..Default::default() }.encode_to_vec();
+    let command = log::Command { needs: 99, body: body.clone(), ..Default::default() }.encode_to_vec();
     assert!(matches!(decode_command(&command, Origin(1), 1, PersonId(1)), Err(DecodeError::Newer)));
     let command = log::Command { body, ..Default::default() }.encode_to_vec();
     let outcome = Some(log::record::Outcome::Recorded(log::Effect::default()));
-    let record = log::Record { needs: 1, position: 1, command, outcome, ..Default::default() };
+    let record = log::Record { needs: 99, position: 1, command, outcome, ..Default::default() };
     assert!(matches!(decode_record(&record.encode_to_vec()), Err(DecodeError::Newer)));
 }
 

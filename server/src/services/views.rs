@@ -8,7 +8,7 @@ use renaksi_domain::achievement::{NoFigure, two_decimals};
 use renaksi_domain::figures::{Line, Period, Realised, line};
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::indicator::Indicator;
-use renaksi_domain::quarter::{PlanQuarter, due_date};
+use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::revision::Revision;
 use renaksi_domain::time::Quarter;
 use renaksi_domain::{FOLD_VERSION, State};
@@ -104,7 +104,7 @@ impl Views for ViewsService {
                     year: i32::from(year),
                     quarter: u32::from(quarter.number()),
                     state: state.quarter_state(cell).name().to_owned(),
-                    due: due_date(cell).to_string(),
+                    due: state.config.due_date(cell).to_string(),
                 }
             }))
         })?;
@@ -197,10 +197,10 @@ fn row(state: &State, indicator: &Indicator, quarter: Quarter) -> wire::PlanRow 
         code: indicator.code.to_string(),
         level: indicator.level.name().to_owned(),
         name: indicator.name.to_string(),
-        measure: indicator.measure.to_string(),
+        measure: indicator.facet_in(quarter).measure.to_string(),
         unit: indicator.satuan.as_deref().unwrap_or_default().to_owned(),
         kind: indicator.settings_in(quarter).kind.name().to_owned(),
-        responsible: indicator.responsible.as_deref().unwrap_or_default().to_owned(),
+        responsible: indicator.facet_in(quarter).responsible.as_deref().unwrap_or_default().to_owned(),
         quarters: Quarter::ALL.iter().map(|quarter| over(Period::Quarter(*quarter))).collect(),
         to_date: Some(over(Period::ToDate(quarter))),
         year: Some(over(Period::Year)),
@@ -216,7 +216,7 @@ fn figures(line: &Line) -> wire::Line {
         realised_verified: realised(&line.realised_verified),
         achievement: percent(&line.achievement),
         achievement_reported: percent(&line.achievement_reported),
-        rating: line.rating().map(|rating| rating.name.to_owned()),
+        rating: line.rating.as_deref().map(str::to_owned),
         reason: line.achievement.as_ref().err().map(|reason| reason.name().to_owned()),
     }
 }

@@ -53,6 +53,7 @@ impl Stage {
                     name: "Dinas Uji".into(),
                     zone: Zone::Jakarta,
                     rehearsal: true,
+                    rules: renaksi_domain::RULES_VERSION,
                 }),
                 PeopleCommand::AddPerson(AddPerson),
                 PeopleCommand::EnrolDevice(EnrolDevice {

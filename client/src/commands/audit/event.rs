@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use renaksi_domain::command::{Command, Counted, Effect, Outcome, Record};
+use renaksi_domain::config::{Band, ConfigCommand};
 use renaksi_domain::entry::{EntryCommand, Reading};
 use renaksi_domain::held::HeldCommand;
 use renaksi_domain::ids::{CommandKey, IndicatorId, PersonId, RevisionId, UnitId};
 use renaksi_domain::indicator::SetIndicator;
 use renaksi_domain::people::{Assignment, PeopleCommand};
-use renaksi_domain::plan::PlanCommand;
-use renaksi_domain::quantity::Target;
+use renaksi_domain::plan::{ImportIndicator, PlanCommand};
+use renaksi_domain::quantity::{Quantity, Target};
+use renaksi_domain::quarter::QuarterCommand;
 use renaksi_domain::revision::{Change, DraftRevision, RevisionCommand};
+use renaksi_domain::time::Date;
 use renaksi_domain::{Rejection, State};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::log;
@@ -186,9 +189,25 @@ impl<'a> Narrator<'a> {
             }
             Command::Quarter(command) => {
                 let about = command.quarter();
-                object(json!({ "year": about.year, "quarter": about.quarter.number() }))
+                let mut own = object(json!({ "year": about.year, "quarter": about.quarter.number() }));
+                if let QuarterCommand::RequestReopen(_, until) = command {
+                    own.insert("until".into(), json!(until.rfc3339()));
+                }
+                own
             }
             Command::Revision(command) => object(self.revision(command, event)),
+            Command::Narrative(set) => {
+                event.indicators.insert(set.indicator);
+                object(json!({
+                    "indicator": self.code(set.indicator),
+                    "quarter": set.quarter.number(),
+                    "base": set.base,
+                    "driver": set.texts.driver,
+                    "obstacle": set.texts.obstacle,
+                    "follow_up": set.texts.follow_up,
+                }))
+            }
+            Command::Config(command) => object(config(command)),
             Command::Unreadable => object(json!({ "sequence": record.envelope.sequence })),
         };
         if let Outcome::Recorded(effect) = &record.outcome {
@@ -259,6 +278,15 @@ impl<'a> Narrator<'a> {
                     self.state.people.device(revoke.device).map(|device| (self.name_of)(device.owner));
                 json!({ "revoked": revoke.device.0, "person": owner })
             }
+            PeopleCommand::ConfirmGrant(id) | PeopleCommand::DeclineGrant(id) => {
+                let grant = self.state.people.grant(*id);
+                json!({
+                    "grant": id.0,
+                    "person": grant.map(|grant| (self.name_of)(grant.person)),
+                    "role": grant.map(|grant| grant.assignment.role.name()),
+                })
+            }
+            PeopleCommand::AdoptRules(rules) => json!({ "rules": rules }),
         }
     }
 
@@ -269,7 +297,8 @@ impl<'a> Narrator<'a> {
             ("kind", set.kind.map(|kind| kind.name().to_owned())),
             ("polarity", set.polarity.map(|polarity| polarity.name().to_owned())),
             ("formula", set.formula.map(|formula| formula.name().to_owned())),
-            ("cap", set.cap.map(|cap| cap.plain())),
+            ("cap", set.cap.map(none_or_plain)),
+            ("year_target", set.year_target.map(none_or_plain)),
             ("unit", set.unit.map(|unit| self.unit(unit))),
         ];
         own.extend(settings.into_iter().filter_map(|(name, set)| Some((name.to_owned(), json!(set?)))));
@@ -296,7 +325,12 @@ impl<'a> Narrator<'a> {
             set.kind.map(|kind| text::term("kind", kind.name())),
             set.polarity.map(|polarity| text::term("polarity", polarity.name())),
             set.formula.map(|formula| text::term("formula", formula.name())),
-            set.cap.map(|cap| format!("≤ {} %", cap.indonesian())),
+            set.cap
+                .map(|cap| cap.map_or_else(|| "≤ –".to_owned(), |cap| format!("≤ {} %", cap.indonesian()))),
+            set.year_target.map(|target| {
+                let target = target.map_or_else(|| "–".to_owned(), |target| target.indonesian());
+                format!("{} {target}", text::say("column.year"))
+            }),
             set.unit.map(|unit| self.unit(unit)),
         ];
         let targets =
@@ -352,7 +386,7 @@ impl<'a> Narrator<'a> {
         };
         let known = id.and_then(|id| self.state.revision(id));
         if let RevisionCommand::Draft(draft) = command {
-            event.indicators.extend(known.into_iter().flat_map(|r| &r.changes).map(Change::indicator));
+            event.indicators.extend(known.into_iter().flat_map(|r| &r.changes).filter_map(Change::indicator));
             return draft_fields(id, draft);
         }
         let mut own = object(json!({
@@ -361,10 +395,12 @@ impl<'a> Narrator<'a> {
         }));
         match command {
             RevisionCommand::AddChange(_, change) => {
-                event.indicators.insert(change.indicator());
+                event.indicators.extend(change.indicator());
                 own.append(&mut object(change_fields(self.state, change)));
             }
-            _ => event.indicators.extend(known.into_iter().flat_map(|r| &r.changes).map(Change::indicator)),
+            _ => event
+                .indicators
+                .extend(known.into_iter().flat_map(|r| &r.changes).filter_map(Change::indicator)),
         }
         Value::Object(own)
     }
@@ -406,7 +442,8 @@ pub fn unit_name(state: &State, id: UnitId) -> String {
 
 /// One change of a revision: `change`, `indicator`, `quarter` where it is about one, `old`, `new`.
 pub fn change_fields(state: &State, change: &Change) -> Value {
-    let code = state.indicator(change.indicator()).map(|indicator| indicator.code.to_string());
+    let code =
+        change.indicator().and_then(|id| state.indicator(id)).map(|indicator| indicator.code.to_string());
     let mut own = object(json!({ "change": change.name(), "indicator": code }));
     if let Change::Target { quarter, .. } = change {
         own.insert("quarter".into(), json!(quarter.number()));
@@ -420,7 +457,18 @@ pub fn change_fields(state: &State, change: &Change) -> Value {
         Change::Reassign { old, new, .. } => {
             (old.map(|unit| unit_name(state, unit)), Some(unit_name(state, *new)))
         }
+        Change::Cap { old, new, .. } | Change::YearTarget { old, new, .. } => {
+            (old.map(Quantity::plain), new.map(Quantity::plain))
+        }
         Change::Retire { .. } => (None, None),
+        Change::Add(add) => {
+            own.append(&mut object(row_fields(&add.row)));
+            own.insert(
+                "parent".into(),
+                json!(add.parent.and_then(|id| state.indicator(id)).map(|i| &i.code)),
+            );
+            (None, None)
+        }
     };
     own.insert("old".into(), json!(old));
     own.insert("new".into(), json!(new));
@@ -442,6 +490,19 @@ fn draft_fields(id: Option<RevisionId>, draft: &DraftRevision) -> Value {
     })
 }
 
+fn row_fields(row: &ImportIndicator) -> Value {
+    json!({
+        "level": row.level.name(),
+        "name": row.name,
+        "measure": row.measure,
+        "unit_of_measure": row.satuan,
+        "responsible": row.responsible,
+        "kind": row.kind.name(),
+        "targets": row.targets.iter().map(Target::label).collect::<Vec<_>>(),
+        "year_target": row.year_target.map(Quantity::plain),
+    })
+}
+
 fn plan(command: &PlanCommand) -> Value {
     match command {
         PlanCommand::StartImport(start) => json!({
@@ -450,15 +511,7 @@ fn plan(command: &PlanCommand) -> Value {
             "source_sha256": hex(&start.source_sha256),
         }),
         PlanCommand::ImportObjective(objective) => json!({ "name": objective.name }),
-        PlanCommand::ImportIndicator(row) => json!({
-            "level": row.level.name(),
-            "name": row.name,
-            "measure": row.measure,
-            "unit_of_measure": row.satuan,
-            "responsible": row.responsible,
-            "kind": row.kind.name(),
-            "targets": row.targets.iter().map(Target::label).collect::<Vec<_>>(),
-        }),
+        PlanCommand::ImportIndicator(row) => row_fields(row),
         PlanCommand::FinishImport(finish) => json!({
             "year": finish.year,
             "objectives": finish.objectives,
@@ -466,7 +519,29 @@ fn plan(command: &PlanCommand) -> Value {
         }),
         PlanCommand::EstablishPlan(establish) => json!({ "year": establish.year, "basis": establish.basis }),
         PlanCommand::ApprovePlan(approve) => json!({ "year": approve.year }),
+        PlanCommand::SendBackPlan(year) | PlanCommand::RecallPlan(year) => json!({ "year": year }),
     }
+}
+
+/// A value that was set; `none` where it was taken away.
+fn none_or_plain(value: Option<Quantity>) -> String {
+    value.map_or_else(|| "none".to_owned(), Quantity::plain)
+}
+
+fn config(command: &ConfigCommand) -> Value {
+    let days = |days: &[Date]| days.iter().map(Date::to_string).collect::<Vec<_>>();
+    match command {
+        ConfigCommand::SetBands(bands) => json!({ "bands": bands.iter().map(band_json).collect::<Vec<_>>() }),
+        ConfigCommand::SetDueDays(days) => json!({ "due_days": days }),
+        ConfigCommand::SetDays { holidays, working_days } => {
+            json!({ "holidays": days(holidays), "working_days": days(working_days) })
+        }
+    }
+}
+
+/// A band of the ratings: above `above`, up to and including `up_to`.
+pub fn band_json(band: &Band) -> Value {
+    json!({ "name": &*band.name, "above": band.above.map(Quantity::plain), "up_to": band.up_to.map(Quantity::plain) })
 }
 
 fn put_reading(own: &mut Map<String, Value>, reading: &Reading) {

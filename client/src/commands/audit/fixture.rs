@@ -38,6 +38,7 @@ impl Office {
             name: "Dinas Contoh".into(),
             zone: Zone::Jakarta,
             rehearsal: true,
+            rules: renaksi_domain::RULES_VERSION,
         }));
         office.host(PeopleCommand::AddUnit(AddUnit { name: "Bidang Perdagangan".into() }));
         for role in [Role::Administrator, Role::HeadOfOffice, Role::Officer] {
@@ -77,6 +78,7 @@ impl Office {
                 responsible: Some("Bidang Perdagangan".into()),
                 kind,
                 targets: targets.map(|cell| Target::parse_cell(cell).unwrap()),
+                year_target: None,
             })));
         }
         office.plan(PlanCommand::FinishImport(FinishImport { year: 2024, objectives: 1, indicators: 3 }));

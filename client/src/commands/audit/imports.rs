@@ -54,7 +54,9 @@ impl Imports {
             PlanCommand::ImportObjective(_)
             | PlanCommand::FinishImport(_)
             | PlanCommand::EstablishPlan(_)
-            | PlanCommand::ApprovePlan(_) => None,
+            | PlanCommand::ApprovePlan(_)
+            | PlanCommand::SendBackPlan(_)
+            | PlanCommand::RecallPlan(_) => None,
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn run(ctx: &Context, args: &AddArgs) -> Result<Done, ClientError> {
             "entry.added",
             &[
                 ("code", &indicator.code),
-                ("measure", &indicator.measure),
+                ("measure", &indicator.facet().measure),
                 ("value", &render::reading(&reading)),
                 ("unit", &indicator.satuan.as_deref().unwrap_or_default()),
                 ("date", &on),

@@ -206,7 +206,7 @@ impl Item {
             "about": self.about.map(|key| state.public_id(key)),
             "state": self.state,
             "code": indicator.map(|indicator| &indicator.code),
-            "indicator": indicator.map(|indicator| &indicator.measure),
+            "indicator": indicator.map(|indicator| &indicator.facet().measure),
             "date": self.on.map(|on| on.to_string()),
             "quarter": self.quarter.map(Quarter::number),
             "carried_over_from": self.carried_over_from.map(Quarter::number),

@@ -65,7 +65,7 @@ pub(super) fn settings_json(state: &State, indicator: &Indicator) -> Value {
         "code": indicator.code,
         "confirmed": indicator.confirmed,
         "quarters": quarters.collect::<Vec<_>>(),
-        "unit": indicator.unit.and_then(|unit| state.people.unit(unit)).map(|unit| &unit.name),
+        "unit": indicator.facet().unit.and_then(|unit| state.people.unit(unit)).map(|unit| &unit.name),
         "targets": indicator.targets.each_ref().map(|cell| cell.current().label()),
         "retired_from": indicator.retired.map(|(_, quarter)| quarter.number()),
     })
@@ -92,11 +92,15 @@ fn versions_json(state: &State, indicator: &Indicator) -> Vec<Vec<Value>> {
 }
 
 fn tell(ctx: &Context, state: &State, indicator: &Indicator, row: &Row<'_>, quarter: Quarter) {
-    let title = format!("{}  {}", row.code, indicator.measure);
+    let title = format!("{}  {}", row.code, indicator.facet_in(quarter).measure);
     ctx.print(&render::paint(ctx.color, Paint::Bold, &render::fitted(&title)));
     let settings = indicator.settings_in(quarter);
     let standing = if indicator.confirmed { "indicator.confirmed" } else { "indicator.proposed" };
-    let unit = indicator.unit.and_then(|unit| state.people.unit(unit)).map(|unit| unit.name.to_string());
+    let unit = indicator
+        .facet_in(quarter)
+        .unit
+        .and_then(|unit| state.people.unit(unit))
+        .map(|unit| unit.name.to_string());
     let mut pairs = vec![
         (text::term("level", row.level), row.name.to_owned()),
         (text::say("column.unit"), indicator.satuan.as_deref().unwrap_or("–").to_owned()),
@@ -107,7 +111,7 @@ fn tell(ctx: &Context, state: &State, indicator: &Indicator, row: &Row<'_>, quar
         (text::say("label.polarity"), text::term("polarity", settings.polarity.name())),
         (
             text::say("label.responsible"),
-            indicator.responsible.as_deref().or(unit.as_deref()).unwrap_or("–").to_owned(),
+            indicator.facet_in(quarter).responsible.as_deref().or(unit.as_deref()).unwrap_or("–").to_owned(),
         ),
     ];
     if let Some((_, from)) = indicator.retired {
@@ -146,7 +150,7 @@ fn figures_table(ctx: &Context, row: &Row<'_>, quarter: Quarter) -> String {
             view::realised_label(&line.realised),
             view::realised_label(&line.realised_verified),
             view::achievement_label(line),
-            line.rating().map_or_else(String::new, |rating| rating.name.to_owned()),
+            line.rating.as_deref().unwrap_or_default().to_owned(),
         ]
     });
     render::table(ctx.color, &columns, rows)

@@ -165,6 +165,7 @@ pub(crate) fn commands(plan: &PlanDocument, year: i16, source_sha256: [u8; 32]) 
             responsible: responsible.map(Into::into),
             kind: measure.proposal.kind,
             targets: measure.targets.clone(),
+            year_target: None,
         }))
     };
     for objective in &plan.objectives {

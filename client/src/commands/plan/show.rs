@@ -116,7 +116,7 @@ fn line(row: &Row<'_>, quarter: Quarter) -> render::Row {
     let now = &figures.quarters[quarter.index()];
     render::Row::Cells(vec![
         row.code.clone(),
-        indicator.measure.to_string(),
+        indicator.facet_in(quarter).measure.to_string(),
         indicator.satuan.as_deref().unwrap_or_default().to_owned(),
         view::target_label(&now.target),
         view::realised_label(&now.realised),
@@ -124,6 +124,6 @@ fn line(row: &Row<'_>, quarter: Quarter) -> render::Row {
         view::achievement_label(now),
         view::achievement(&figures.to_date)
             .map_or_else(|| "–".to_owned(), |percent| render::number(&percent)),
-        now.rating().map_or_else(String::new, |rating| rating.name.to_owned()),
+        now.rating.as_deref().unwrap_or_default().to_owned(),
     ])
 }

@@ -39,7 +39,7 @@ pub(super) struct ReportRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Achieved {
     pub achievement: Option<String>,
-    pub rating: Option<&'static str>,
+    pub rating: Option<String>,
     /// Why there is no figure, or what is to be known about it.
     pub reason: Option<&'static str>,
     /// What the targets that are there add up to, where one is missing.
@@ -54,7 +54,7 @@ impl Achieved {
         let unverified = if achievement.is_none() { view::achievement_reported(line) } else { None };
         Self {
             achievement,
-            rating: line.rating().map(|rating| rating.name),
+            rating: line.rating.as_deref().map(str::to_owned),
             reason: view::reason(line),
             target_partial: view::partial(&line.target),
             unverified,
@@ -105,7 +105,7 @@ fn row(state: &State, number: usize, objective: &str, indicator: &Indicator, qua
         objective: one_line(objective),
         program: one_line(program),
         activity: one_line(activity),
-        indicator: one_line(&indicator.measure),
+        indicator: one_line(&indicator.facet_in(quarter).measure),
         unit: indicator.satuan.as_deref().map(one_line),
         targets_original: each(|line| line.target_original.label()),
         targets: each(|line| line.target.label()),
@@ -114,7 +114,7 @@ fn row(state: &State, number: usize, objective: &str, indicator: &Indicator, qua
         quarter: Achieved::of(&figures.quarters[quarter.index()]),
         to_date: Achieved::of(&figures.to_date),
         year: Achieved::of(&figures.year),
-        responsible: indicator.responsible.as_deref().map(one_line),
+        responsible: indicator.facet_in(quarter).responsible.as_deref().map(one_line),
         retired: indicator.retired.map(|(revision, from)| {
             let by = state
                 .revision(revision)

@@ -4,8 +4,8 @@ use renaksi_domain::State;
 use renaksi_domain::ids::{IndicatorId, RevisionId};
 use renaksi_domain::indicator::{Indicator, LowerFormula, Polarity};
 use renaksi_domain::proposal::Kind;
+use renaksi_domain::quantity::Quantity;
 use renaksi_domain::revision::{Change, Revision};
-use renaksi_domain::time::Quarter;
 
 use super::AddArgs;
 use crate::commands::audit::unit_name;
@@ -28,6 +28,7 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
         ));
     };
     let settings = indicator.settings_in(revision.draft.effective);
+    let facet = indicator.facet_in(revision.draft.effective);
     let mut changes = Vec::new();
     for (quarter, new) in find::quarter_targets(&args.changes.target)? {
         let old = indicator.target(quarter).clone();
@@ -47,11 +48,11 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
     }
     if let Some(new) = &args.changes.rename {
         let new = find::said("--rename", new)?.split_whitespace().collect::<Vec<_>>().join(" ").into();
-        changes.push(Change::Rename { indicator: indicator_id, old: indicator.measure.clone(), new });
+        changes.push(Change::Rename { indicator: indicator_id, old: facet.measure.clone(), new });
     }
     if let Some(name) = &args.changes.reassign {
         let new = find::unit(state, name)?;
-        changes.push(Change::Reassign { indicator: indicator_id, old: indicator.unit, new });
+        changes.push(Change::Reassign { indicator: indicator_id, old: facet.unit, new });
     }
     if args.changes.retire {
         changes.push(Change::Retire { indicator: indicator_id });
@@ -67,41 +68,45 @@ fn named<T>(option: &str, name: &str, from_name: fn(&str) -> Option<T>) -> Resul
 
 /// What holds now in the place of a change, in the form of the JSON contract.
 pub(super) fn holds_now(state: &State, revision: &Revision, change: &Change) -> Option<String> {
-    let indicator = state.indicator(change.indicator())?;
+    let indicator = state.indicator(change.indicator()?)?;
+    let effective = revision.draft.effective;
     let settings = indicator.settings_in(revision.draft.effective);
     Some(match change {
         Change::Target { quarter, .. } => indicator.target(*quarter).label(),
         Change::Kind { .. } => settings.kind.name().to_owned(),
         Change::Polarity { .. } => settings.polarity.name().to_owned(),
         Change::Formula { .. } => settings.formula.name().to_owned(),
-        Change::Rename { .. } => indicator.measure.to_string(),
-        Change::Reassign { .. } => unit_name(state, indicator.unit?),
+        Change::Rename { .. } => indicator.facet_in(effective).measure.to_string(),
+        Change::Reassign { .. } => unit_name(state, indicator.facet_in(effective).unit?),
+        Change::Cap { .. } => settings.cap?.plain(),
+        Change::YearTarget { .. } => indicator.year_target?.plain(),
         Change::Retire { .. } => {
             let (_, from) = indicator.retired?;
             from.number().to_string()
         }
+        Change::Add(_) => return None,
     })
 }
 
 /// True when the value that the change replaces still holds.
 pub(super) fn base_holds(state: &State, revision: &Revision, change: &Change) -> bool {
-    let Some(indicator) = state.indicator(change.indicator()) else { return false };
-    let settings = indicator.settings_in(revision.draft.effective);
-    match change {
-        Change::Target { quarter, old, .. } => indicator.target(*quarter) == old,
-        Change::Kind { old, .. } => settings.kind == *old,
-        Change::Polarity { old, .. } => settings.polarity == *old,
-        Change::Formula { old, .. } => settings.formula == *old,
-        Change::Rename { old, .. } => indicator.measure == *old,
-        Change::Reassign { old, .. } => indicator.unit == *old,
-        Change::Retire { .. } => indicator.retired.is_none(),
+    match change.indicator() {
+        Some(id) => {
+            state.indicator(id).is_some_and(|known| change.base_holds(known, revision.draft.effective))
+        }
+        None => true,
     }
 }
 
 /// One line: `1.1.2.2 TW 3: 120 → 200`.
 pub(crate) fn in_words(state: &State, change: &Change) -> String {
-    let known = state.indicator(change.indicator());
+    let known = match change {
+        Change::Add(add) => add.parent,
+        other => other.indicator(),
+    };
+    let known = known.and_then(|id| state.indicator(id));
     let code = known.map_or_else(|| "?".to_owned(), |indicator: &Indicator| indicator.code.to_string());
+    let number = |number: &Option<Quantity>| number.map_or_else(|| "–".to_owned(), Quantity::indonesian);
     let (key, quarter, old, new) = match change {
         Change::Target { quarter, old, new, .. } => {
             ("target", quarter.number().to_string(), render::target(old), render::target(new))
@@ -125,7 +130,10 @@ pub(crate) fn in_words(state: &State, change: &Change) -> String {
             old.map_or_else(|| "–".to_owned(), |unit| unit_name(state, unit)),
             unit_name(state, *new),
         ),
+        Change::Cap { old, new, .. } => ("cap", String::new(), number(old), number(new)),
+        Change::YearTarget { old, new, .. } => ("year_target", String::new(), number(old), number(new)),
         Change::Retire { .. } => ("retire", String::new(), String::new(), String::new()),
+        Change::Add(add) => ("add", String::new(), String::new(), add.row.measure.to_string()),
     };
     text::with(
         &format!("revision.change.{key}"),
@@ -133,21 +141,10 @@ pub(crate) fn in_words(state: &State, change: &Change) -> String {
     )
 }
 
-/// True when the change touches the figures of a quarter, so that the quarter must not be locked.
-pub(super) fn touches(revision: &Revision, change: &Change, quarter: Quarter) -> bool {
-    match change {
-        Change::Target { quarter: of, .. } => *of == quarter,
-        Change::Rename { .. } | Change::Reassign { .. } => false,
-        Change::Kind { .. } | Change::Polarity { .. } | Change::Formula { .. } | Change::Retire { .. } => {
-            quarter >= revision.draft.effective
-        }
-    }
-}
-
 /// The indicators that a revision touches, in the order of its changes, each once.
 pub(super) fn touched(revision: &Revision) -> Vec<IndicatorId> {
     let mut ids: Vec<IndicatorId> = Vec::new();
-    for id in revision.changes.iter().map(Change::indicator) {
+    for id in revision.changes.iter().filter_map(Change::indicator) {
         if !ids.contains(&id) {
             ids.push(id);
         }

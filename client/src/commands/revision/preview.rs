@@ -10,7 +10,7 @@ use renaksi_domain::time::Quarter;
 use renaksi_domain::{State, apply};
 use serde_json::{Value, json};
 
-use super::change::{base_holds, holds_now, in_words, touched, touches};
+use super::change::{base_holds, holds_now, in_words, touched};
 use crate::context::{Context, Done};
 use crate::error::ClientError;
 use crate::find;
@@ -74,8 +74,9 @@ pub(super) fn preview(state: &State, id: RevisionId) -> Preview {
         false => Vec::new(),
     };
     let year = revision.draft.year;
-    let touched =
-        |quarter: &Quarter| revision.changes.iter().any(|change| touches(revision, change, *quarter));
+    let touched = |quarter: &Quarter| {
+        revision.changes.iter().any(|change| change.touches(revision.draft.effective).contains(quarter))
+    };
     let locked = Quarter::ALL
         .into_iter()
         .filter(|quarter| {
@@ -135,7 +136,7 @@ impl Preview {
                 let known = state.indicator(*id);
                 json!({
                     "code": known.map(|indicator| &indicator.code),
-                    "indicator": known.map(|indicator| &indicator.measure),
+                    "indicator": known.map(|indicator| &indicator.facet().measure),
                     "unit": known.and_then(|indicator| indicator.satuan.as_deref()),
                     "before": before.json(),
                     "after": after.json(),
@@ -174,7 +175,12 @@ impl Preview {
                 cells.push(year.to_owned());
                 rows.push(cells);
             };
-            line([&indicator.code, &indicator.measure], "revision.before", &before.quarters, &before.shown.1);
+            line(
+                [&indicator.code, &indicator.facet().measure],
+                "revision.before",
+                &before.quarters,
+                &before.shown.1,
+            );
             line(["", ""], "revision.after", &after.quarters, &after.shown.1);
             line(["", ""], "revision.before_to_date", &before.shown.0, "");
             line(["", ""], "revision.after_to_date", &after.shown.0, "");

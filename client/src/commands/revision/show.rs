@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use renaksi_domain::State;
 use renaksi_domain::command::{Command, Outcome};
 use renaksi_domain::ids::{PersonId, RevisionId};
-use renaksi_domain::revision::{Revision, RevisionCommand, RevisionState};
+use renaksi_domain::revision::{Change, Revision, RevisionCommand, RevisionState};
 use renaksi_domain::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ fn show_json(device: &Device, state: &State, id: RevisionId, revision: &Revision
         .iter()
         .map(|change| {
             let mut fields = change_fields(state, change);
-            fields["name"] = json!(state.indicator(change.indicator()).map(|indicator| &indicator.measure));
+            fields["name"] = json!(measure_of(state, change));
             fields["now"] = json!(holds_now(state, revision, change));
             fields["base_holds"] = json!(is_open(revision).then(|| base_holds(state, revision, change)));
             fields
@@ -121,6 +121,13 @@ fn show_json(device: &Device, state: &State, id: RevisionId, revision: &Revision
     })
 }
 
+fn measure_of<'a>(state: &'a State, change: &'a Change) -> Option<&'a str> {
+    match change {
+        Change::Add(add) => Some(&add.row.measure),
+        other => other.indicator().and_then(|id| state.indicator(id)).map(|known| &*known.facet().measure),
+    }
+}
+
 fn is_open(revision: &Revision) -> bool {
     matches!(revision.state, RevisionState::Draft | RevisionState::Submitted)
 }
@@ -140,7 +147,7 @@ fn print(ctx: &Context, device: &Device, state: &State, revision: &Revision, ste
     ctx.print(&render::pairs(&pairs));
     ctx.print("");
     for change in &revision.changes {
-        let measure = state.indicator(change.indicator()).map_or("", |indicator| &indicator.measure);
+        let measure = measure_of(state, change).unwrap_or_default();
         ctx.print(&format!("  {}  {measure}", in_words(state, change)));
         if is_open(revision) && !base_holds(state, revision, change) {
             let now = holds_now(state, revision, change).map_or_else(String::new, |now| render::cell(&now));

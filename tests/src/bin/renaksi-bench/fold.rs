@@ -13,7 +13,7 @@ use renaksi_domain::people::{AddPerson, Assign, Assignment, EnrolDevice, FoundOf
 use renaksi_domain::plan::{FinishImport, ImportIndicator, ImportObjective, PlanCommand, StartImport};
 use renaksi_domain::quantity::Quantity;
 use renaksi_domain::time::{Date, Quarter, Timestamp, Zone};
-use renaksi_domain::{State, apply, decide};
+use renaksi_domain::{RULES_VERSION, State, apply, decide};
 use renaksi_proto::convert::{command_leaf, decode_record, encode_record};
 use renaksi_proto::log::Texts;
 use uuid::Uuid;
@@ -152,6 +152,7 @@ impl Maker {
             name: "Dinas".into(),
             zone: Zone::Jakarta,
             rehearsal: false,
+            rules: RULES_VERSION,
         }));
         // Person 1 is the administrator, 2 the head of every unit, the officers follow.
         for number in 1..=OFFICERS + 2 {
@@ -179,7 +180,9 @@ impl Maker {
         self.rows = ids
             .into_iter()
             .filter(|id| {
-                self.state.indicator(*id).is_some_and(|row| row.unit.is_some() && !row.is_percentage())
+                self.state
+                    .indicator(*id)
+                    .is_some_and(|row| row.facet().unit.is_some() && !row.is_percentage())
             })
             .collect();
     }
@@ -281,5 +284,6 @@ fn row(
         responsible: responsible.map(Into::into),
         kind: measure.proposal.kind,
         targets: measure.targets.clone(),
+        year_target: None,
     }))
 }
