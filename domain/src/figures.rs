@@ -1,18 +1,15 @@
 //! Every figure people read: target, realisation, achievement and rating of a quarter, of the year to date, of the year.
 
-use num_bigint::BigInt;
-use num_rational::BigRational;
-use num_traits::{Signed, Zero};
-use rust_decimal::Decimal;
-
-use crate::achievement::{Exact, NoFigure, Rating, achievement, hundred, rating, rational};
+use crate::achievement::{Exact, NoFigure, Rating, achievement, rating};
 use crate::entry::Reading;
 use crate::indicator::{Indicator, Settings};
 use crate::proposal::Kind;
 use crate::quantity::{Quantity, Target};
 use crate::quarter::{PlanQuarter, QuarterState};
+use crate::quotient::Quotient;
 use crate::state::State;
-use crate::tally::{Figure, QuarterTally, plus};
+use crate::sum::Sum;
+use crate::tally::{Figure, QuarterTally};
 use crate::time::Quarter;
 
 /// The span a figure is about.
@@ -65,9 +62,9 @@ impl PeriodTarget {
         }
     }
 
-    fn decimal(&self) -> Result<BigRational, NoFigure> {
+    fn quotient(&self) -> Result<Quotient, NoFigure> {
         match self {
-            PeriodTarget::Number(number) => Ok(number.rational()),
+            PeriodTarget::Number(number) => Ok(number.quotient()),
             PeriodTarget::Text(_) => Err(NoFigure::TargetIsText),
             PeriodTarget::NotPlanned => Err(NoFigure::TargetNotPlanned),
             PeriodTarget::Missing(_) => Err(NoFigure::TargetMissing),
@@ -84,8 +81,8 @@ pub struct Line {
     pub realised: Realised,
     pub realised_verified: Realised,
     /// Of the verified realisation: the official one. In percent.
-    pub achievement: Result<BigRational, NoFigure>,
-    pub achievement_reported: Result<BigRational, NoFigure>,
+    pub achievement: Result<Quotient, NoFigure>,
+    pub achievement_reported: Result<Quotient, NoFigure>,
     /// The readings came without their parts, so the later replaced the earlier across officers.
     pub not_aggregable: bool,
 }
@@ -121,7 +118,7 @@ fn verified_percent(
     realised: &Realised,
     realised_verified: &Realised,
     settings: Settings,
-) -> Result<BigRational, NoFigure> {
+) -> Result<Quotient, NoFigure> {
     percent(target, realised_verified, settings).map_err(|reason| match realised {
         Realised::NotReported => reason,
         _ if reason == NoFigure::NotReported => NoFigure::NotVerified,
@@ -129,8 +126,8 @@ fn verified_percent(
     })
 }
 
-fn percent(target: &PeriodTarget, realised: &Realised, settings: Settings) -> Result<BigRational, NoFigure> {
-    let target = target.decimal()?;
+fn percent(target: &PeriodTarget, realised: &Realised, settings: Settings) -> Result<Quotient, NoFigure> {
+    let target = target.quotient()?;
     match realised {
         Realised::Number(number) => achievement(&target, number, settings),
         // What is wrong with the target comes first, whether or not anything was reported.
@@ -169,20 +166,14 @@ fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &
             Target::Missing => PeriodTarget::Missing(None),
         };
     }
-    let cells: Vec<&Target> = period.last().up_to().iter().map(|quarter| cell(*quarter)).collect();
-    let planned: Vec<Quantity> = cells
-        .iter()
-        .filter_map(|cell| match cell {
-            Target::Value(value) => Some(*value),
-            _ => None,
-        })
-        .collect();
-    let together = combine(indicator.settings_in(period.last()).kind, &planned);
-    if cells.iter().any(|cell| matches!(cell, Target::Missing)) {
+    let quarters = period.last().up_to().iter();
+    let cells = || quarters.clone().map(|quarter| cell(*quarter));
+    let together = combine(indicator.settings_in(period.last()).kind, cells().filter_map(Target::value));
+    if cells().any(|cell| matches!(cell, Target::Missing)) {
         return PeriodTarget::Missing(together);
     }
     // A year that goes from `B` to a number, or back, is what its last planned quarter asks for.
-    let last = cells.iter().rev().find(|cell| matches!(cell, Target::Value(_) | Target::Text(_)));
+    let last = cells().rev().find(|cell| matches!(cell, Target::Value(_) | Target::Text(_)));
     match (last, together) {
         (Some(Target::Text(text)), _) => PeriodTarget::Text(text.clone()),
         (_, Some(number)) => PeriodTarget::Number(number),
@@ -190,18 +181,20 @@ fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &
     }
 }
 
-fn combine(kind: Kind, planned: &[Quantity]) -> Option<Exact> {
-    let last = planned.last()?.as_decimal();
-    let sum = planned.iter().fold(Decimal::ZERO, |sum, value| plus(sum, value.as_decimal()));
+fn combine(kind: Kind, planned: impl DoubleEndedIterator<Item = Quantity> + Clone) -> Option<Exact> {
+    let last = planned.clone().next_back()?;
+    let mut sum = Sum::default();
+    planned.clone().for_each(|quantity| sum.add(quantity));
     Some(match kind {
-        Kind::Sum => Exact::Decimal(sum),
-        Kind::Cumulative | Kind::Latest | Kind::Ratio => Exact::Decimal(last),
-        Kind::Average => mean(rational(sum), planned.len()),
+        Kind::Sum => Exact::Decimal(sum.decimal()),
+        Kind::Cumulative | Kind::Latest | Kind::Ratio => Exact::Decimal(last.as_decimal()),
+        Kind::Average => Exact::Quotient(mean(&sum.into(), planned.count() as u32)),
     })
 }
 
-fn mean(sum: BigRational, count: usize) -> Exact {
-    Exact::Quotient(sum / BigInt::from(count.max(1)))
+/// Of nothing, the sum itself, which is 0.
+fn mean(sum: &Quotient, count: u32) -> Quotient {
+    sum.over(&Quotient::from(count)).unwrap_or_else(|| sum.clone())
 }
 
 /// What was reached over a period. The kind of the period's last quarter says how quarters come together.
@@ -237,10 +230,10 @@ fn of_quarter(state: &State, indicator: &Indicator, quarter: Quarter, figure: Fi
         return last_reading(std::slice::from_ref(tally));
     }
     match kind {
-        Kind::Sum => Realised::Number(Exact::Decimal(tally.sum)),
-        Kind::Cumulative => Realised::Number(Exact::Decimal(sum(&tallies[..=quarter.index()]))),
+        Kind::Sum => Realised::Number(Exact::Decimal(tally.sum.decimal())),
+        Kind::Cumulative => total(&tallies[..=quarter.index()]),
         Kind::Latest | Kind::Ratio => last_reading(std::slice::from_ref(tally)),
-        Kind::Average => Realised::Number(mean(rational(tally.sum), tally.count as usize)),
+        Kind::Average => Realised::Number(Exact::Quotient(mean_of(tally))),
     }
 }
 
@@ -249,13 +242,18 @@ fn total_at_lock(state: &State, indicator: &Indicator, quarter: Quarter, figure:
     let upto = &indicator.tally.of(figure)[..=quarter.index()];
     let locked = state.is_locked(PlanQuarter { year: indicator.year, quarter });
     match locked && upto.iter().any(|tally| tally.count > 0) {
-        true => Realised::Number(Exact::Decimal(sum(upto))),
+        true => total(upto),
         false => Realised::NotReported,
     }
 }
 
-fn sum(tallies: &[QuarterTally]) -> Decimal {
-    tallies.iter().fold(Decimal::ZERO, |sum, tally| plus(sum, tally.sum))
+fn total(tallies: &[QuarterTally]) -> Realised {
+    let sum: Sum = tallies.iter().map(|tally| &tally.sum).sum();
+    Realised::Number(Exact::Decimal(sum.decimal()))
+}
+
+fn mean_of(tally: &QuarterTally) -> Quotient {
+    mean(&tally.sum.into(), tally.count)
 }
 
 fn ends_in_text(tallies: &[QuarterTally]) -> bool {
@@ -269,7 +267,7 @@ fn last_reading(tallies: &[QuarterTally]) -> Realised {
         Some(Reading::Quantity(quantity)) => Realised::Number(Exact::Decimal(quantity.as_decimal())),
         Some(Reading::Text(text)) => Realised::Text(text.clone()),
         Some(Reading::Ratio { numerator, denominator }) => {
-            quotient(numerator.as_decimal(), denominator.as_decimal())
+            quotient(numerator.as_decimal().into(), denominator.as_decimal().into())
         }
     }
 }
@@ -279,14 +277,14 @@ fn sum_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
     let adds_up =
         |quarter: Quarter| matches!(indicator.settings_in(quarter).kind, Kind::Sum | Kind::Cumulative);
     if Quarter::ALL[..upto.len()].iter().all(|quarter| adds_up(*quarter)) {
-        return Realised::Number(Exact::Decimal(sum(upto)));
+        return total(upto);
     }
     let own = |(quarter, tally): (&Quarter, &QuarterTally)| match indicator.settings_in(*quarter).kind {
-        Kind::Sum | Kind::Cumulative => Some(rational(tally.sum)),
-        Kind::Average if tally.count > 0 => Some(rational(tally.sum) / BigInt::from(tally.count)),
+        Kind::Sum | Kind::Cumulative => Some(tally.sum.into()),
+        Kind::Average if tally.count > 0 => Some(mean_of(tally)),
         Kind::Average => None,
         Kind::Latest | Kind::Ratio => match ratio(std::slice::from_ref(tally)) {
-            Realised::Number(number) => Some(number.rational()),
+            Realised::Number(number) => Some(number.quotient()),
             _ => None,
         },
     };
@@ -301,31 +299,27 @@ fn ratio(tallies: &[QuarterTally]) -> Realised {
     if !matches!(last.map(|latest| &latest.reading), Some(Reading::Ratio { .. })) {
         return last_reading(tallies);
     }
-    let add = |part: fn(&QuarterTally) -> Decimal| {
-        tallies.iter().fold(Decimal::ZERO, |sum, tally| plus(sum, part(tally)))
-    };
-    quotient(add(|tally| tally.numerator), add(|tally| tally.denominator))
+    let add = |part: fn(&QuarterTally) -> &Sum| tallies.iter().map(part).sum::<Sum>().into();
+    quotient(add(|tally| &tally.numerator), add(|tally| &tally.denominator))
 }
 
-fn quotient(numerator: Decimal, denominator: Decimal) -> Realised {
-    let denominator = rational(denominator);
-    match denominator.is_zero() {
-        true => Realised::DenominatorZero,
-        false => Realised::Number(Exact::Quotient(rational(numerator) / denominator * hundred())),
+fn quotient(numerator: Quotient, denominator: Quotient) -> Realised {
+    match (&numerator * &Quotient::from(100)).over(&denominator) {
+        None => Realised::DenominatorZero,
+        Some(percent) => Realised::Number(Exact::Quotient(percent)),
     }
 }
 
 /// The mean of the quarters that have a target and a reading.
 fn mean_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
-    let means: Vec<BigRational> = upto
+    let means = upto
         .iter()
         .zip(Quarter::ALL)
         .filter(|(tally, quarter)| tally.count > 0 && matches!(indicator.target(*quarter), Target::Value(_)))
-        .map(|(tally, _)| rational(tally.sum) / BigInt::from(tally.count))
-        .collect();
-    match means.len() {
+        .map(|(tally, _)| mean_of(tally));
+    match means.clone().count() {
         0 => Realised::NotReported,
-        count => Realised::Number(mean(means.into_iter().sum(), count)),
+        count => Realised::Number(Exact::Quotient(mean(&means.sum(), count as u32))),
     }
 }
 
