@@ -474,6 +474,20 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_word_holds_every_quantity(
+            mantissa in -Quantity::MANTISSA_LIMIT + 1..Quantity::MANTISSA_LIMIT,
+            scale in 0..=Quantity::SCALE_MAX,
+        ) {
+            if let Ok(quantity) = Quantity::from_parts(mantissa, scale) {
+                proptest::prop_assert_eq!(quantity.parts(), (mantissa, scale));
+                proptest::prop_assert_eq!(quantity.is_negative(), mantissa < 0);
+                proptest::prop_assert_eq!(quantity.as_decimal(), Decimal::new(mantissa, u32::from(scale)));
+            }
+        }
+    }
+
     #[test]
     fn target_cells() {
         for (cell, expect) in [
