@@ -2,11 +2,11 @@
 
 use num_bigint::BigInt;
 use num_integer::Integer;
-use num_rational::BigRational;
-use num_traits::{One, Signed, ToPrimitive, Zero};
+use num_traits::{Signed, ToPrimitive};
 use rust_decimal::Decimal;
 
 use crate::indicator::{LowerFormula, Polarity, Settings};
+use crate::quotient::Quotient;
 
 /// An exact number: a sum of decimals, or a quotient that no decimal can hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,14 +14,14 @@ pub enum Exact {
     /// Keeps the scale it was written with.
     Decimal(Decimal),
     /// A mean, a ratio or an achievement.
-    Quotient(BigRational),
+    Quotient(Quotient),
 }
 
 impl Exact {
     /// The value as a quotient.
-    pub fn rational(&self) -> BigRational {
+    pub fn quotient(&self) -> Quotient {
         match self {
-            Exact::Decimal(decimal) => rational(*decimal),
+            Exact::Decimal(decimal) => Quotient::from(*decimal),
             Exact::Quotient(quotient) => quotient.clone(),
         }
     }
@@ -60,14 +60,9 @@ impl Exact {
     }
 }
 
-/// A decimal as an exact quotient.
-pub fn rational(decimal: Decimal) -> BigRational {
-    BigRational::new(BigInt::from(decimal.mantissa()), BigInt::from(10).pow(decimal.scale()))
-}
-
 /// Two decimals, half away from zero: `57.5` is `57.50`.
-pub fn two_decimals(value: &BigRational) -> String {
-    let hundredths = (value * BigInt::from(100)).round().to_integer();
+pub fn two_decimals(value: &Quotient) -> String {
+    let hundredths = value.hundredths();
     let sign = if hundredths.is_negative() { "-" } else { "" };
     let (whole, rest) = hundredths.abs().div_rem(&BigInt::from(100));
     let rest = rest.to_u32().unwrap_or(0);
@@ -124,37 +119,29 @@ impl NoFigure {
 }
 
 /// Achievement in percent, exact. Never below 0; above 100 only the indicator's own cap cuts it.
-pub fn achievement(
-    target: &BigRational,
-    realised: &Exact,
-    settings: Settings,
-) -> Result<BigRational, NoFigure> {
+pub fn achievement(target: &Quotient, realised: &Exact, settings: Settings) -> Result<Quotient, NoFigure> {
     if target.is_zero() {
         return Err(NoFigure::TargetZero);
     }
     if target.is_negative() {
         return Err(NoFigure::TargetNegative);
     }
-    let realised = realised.rational();
+    let realised = realised.quotient();
     let share = match (settings.polarity, settings.formula) {
-        (Polarity::Higher, _) => realised / target,
-        (Polarity::Lower, LowerFormula::Mirrored) => (target + target - realised) / target,
-        (Polarity::Lower, LowerFormula::Inverse) if realised.is_zero() => {
-            return Err(NoFigure::RealisationZero);
+        (Polarity::Higher, _) => realised.over(target).ok_or(NoFigure::TargetZero)?,
+        (Polarity::Lower, LowerFormula::Mirrored) => {
+            (&(target + target) - &realised).over(target).ok_or(NoFigure::TargetZero)?
         }
-        (Polarity::Lower, LowerFormula::Inverse) => target / realised,
+        (Polarity::Lower, LowerFormula::Inverse) => {
+            target.over(&realised).ok_or(NoFigure::RealisationZero)?
+        }
     };
-    let percent = share * BigInt::from(100);
+    let percent = &share * &Quotient::from(100);
     let capped = match settings.cap {
-        Some(cap) => percent.min(rational(cap.as_decimal())),
+        Some(cap) => percent.min(Quotient::from(cap.as_decimal())),
         None => percent,
     };
-    Ok(capped.max(BigRational::zero()))
-}
-
-/// 100 as an exact quotient.
-pub(crate) fn hundred() -> BigRational {
-    BigRational::one() * BigInt::from(100)
+    Ok(if capped.is_negative() { Quotient::from(0) } else { capped })
 }
 
 #[cfg(test)]
@@ -173,7 +160,7 @@ mod tests {
     ) {
         let number = |text: &str| Quantity::parse(text).unwrap().as_decimal();
         let settings = Settings { kind: Kind::Sum, polarity, formula, cap: None };
-        let got = achievement(&rational(number(target)), &Exact::Decimal(number(realised)), settings);
+        let got = achievement(&Quotient::from(number(target)), &Exact::Decimal(number(realised)), settings);
         assert_eq!(got.map(|percent| two_decimals(&percent)), expected.map(str::to_owned));
     }
 
@@ -194,7 +181,9 @@ mod tests {
 
     #[test]
     fn rounding_is_half_away_from_zero() {
-        let quotient = |n: i64, d: i64| BigRational::new(n.into(), d.into());
+        let quotient = |n: i64, d: i64| {
+            Quotient::from(Decimal::from(n)).over(&Quotient::from(Decimal::from(d))).unwrap()
+        };
         assert_eq!(two_decimals(&quotient(1, 200)), "0.01");
         assert_eq!(two_decimals(&quotient(-1, 200)), "-0.01");
         assert_eq!(two_decimals(&quotient(-1, 300)), "0.00");
@@ -208,7 +197,7 @@ mod tests {
             formula: LowerFormula::Mirrored,
             cap: Some(Quantity::parse("120").unwrap()),
         };
-        let got = achievement(&BigRational::one(), &Exact::Decimal(Decimal::TWO), settings).unwrap();
+        let got = achievement(&Quotient::from(1), &Exact::Decimal(Decimal::TWO), settings).unwrap();
         assert_eq!(two_decimals(&got), "120.00");
     }
 }

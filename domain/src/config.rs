@@ -4,13 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use num_rational::BigRational;
-
-use crate::achievement::rational;
 use crate::command::{Effect, Outcome, Record};
 use crate::ids::Position;
 use crate::quantity::Quantity;
 use crate::quarter::PlanQuarter;
+use crate::quotient::Quotient;
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
 use crate::time::Date;
@@ -93,8 +91,8 @@ impl Bands {
     }
 
     /// The band of an exact percentage.
-    pub fn rating(&self, percent: &BigRational) -> Option<Arc<str>> {
-        let below = |bound: Quantity| rational(bound.as_decimal()) < *percent;
+    pub fn rating(&self, percent: &Quotient) -> Option<Arc<str>> {
+        let below = |bound: Quantity| Quotient::from(bound.as_decimal()) < *percent;
         self.0.iter().rev().find(|band| band.above.is_none_or(below)).map(|band| Arc::clone(&band.name))
     }
 
@@ -285,7 +283,8 @@ mod tests {
     #[test]
     fn a_band_begins_above_its_bound_and_holds_its_end() {
         let standard = Bands::standard();
-        let rated = |n: i64, d: i64| standard.rating(&BigRational::new(n.into(), d.into())).unwrap();
+        let rated =
+            |n: u32, d: u32| standard.rating(&Quotient::from(n).over(&Quotient::from(d)).unwrap()).unwrap();
         assert_eq!(&*rated(9_000_001, 100_000), "Sangat Tinggi");
         assert_eq!(&*rated(90, 1), "Tinggi");
         assert_eq!(&*rated(181, 2), "Sangat Tinggi");

@@ -62,11 +62,11 @@ impl State {
         }
     }
 
-    fn counts_in(self) -> &'static [Figure] {
+    fn counts_in(self, figure: Figure) -> bool {
         match self {
-            State::Recorded => &[Figure::Reported],
-            State::Verified => &[Figure::Reported, Figure::Verified],
-            State::Returned | State::Voided => &[],
+            State::Recorded => figure == Figure::Reported,
+            State::Verified => true,
+            State::Returned | State::Voided => false,
         }
     }
 }
@@ -523,8 +523,8 @@ pub(crate) fn apply(state: &mut OfficeState, record: &Record, command: &EntryCom
             entry.version = record.envelope.key();
             entry.state = State::Voided;
         }),
-        EntryCommand::Verify(version) => state.change(version.entry, |entry| entry.state = State::Verified),
-        EntryCommand::Return(version) => state.change(version.entry, |entry| entry.state = State::Returned),
+        EntryCommand::Verify(version) => state.judge(version.entry, State::Verified),
+        EntryCommand::Return(version) => state.judge(version.entry, State::Returned),
     }
 }
 

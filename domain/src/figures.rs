@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use num_bigint::BigInt;
-use num_rational::BigRational;
-use num_traits::{Signed, Zero};
 use rust_decimal::Decimal;
 
-use crate::achievement::{Exact, NoFigure, achievement, hundred, rational};
+use crate::achievement::{Exact, NoFigure, achievement};
 use crate::config::Bands;
 use crate::entry::Reading;
 use crate::indicator::{Indicator, Settings};
 use crate::proposal::Kind;
 use crate::quantity::{Quantity, Target};
 use crate::quarter::PlanQuarter;
+use crate::quotient::Quotient;
 use crate::state::State;
-use crate::tally::{Figure, QuarterTally, plus};
+use crate::sum::Sum;
+use crate::tally::{Figure, QuarterTally};
 use crate::time::Quarter;
 
 /// The span a figure is about.
@@ -76,9 +75,9 @@ impl PeriodTarget {
         }
     }
 
-    fn decimal(&self) -> Result<BigRational, NoFigure> {
+    fn quotient(&self) -> Result<Quotient, NoFigure> {
         match self {
-            PeriodTarget::Number(number) => Ok(number.rational()),
+            PeriodTarget::Number(number) => Ok(number.quotient()),
             PeriodTarget::Text(_) => Err(NoFigure::TargetIsText),
             PeriodTarget::NotPlanned => Err(NoFigure::TargetNotPlanned),
             PeriodTarget::Missing(_) => Err(NoFigure::TargetMissing),
@@ -107,8 +106,8 @@ pub struct Basis {
 pub struct Line {
     pub basis: Basis,
     /// Of the verified realisation: the official one. In percent.
-    pub achievement: Result<BigRational, NoFigure>,
-    pub achievement_reported: Result<BigRational, NoFigure>,
+    pub achievement: Result<Quotient, NoFigure>,
+    pub achievement_reported: Result<Quotient, NoFigure>,
     /// The band of the official achievement, by the bands that hold for the period.
     pub rating: Option<Arc<str>>,
 }
@@ -170,7 +169,7 @@ fn basis(state: &State, indicator: &Indicator, period: Period, locking: Option<Q
     }
 }
 
-fn verified_percent(basis: &Basis) -> Result<BigRational, NoFigure> {
+fn verified_percent(basis: &Basis) -> Result<Quotient, NoFigure> {
     percent(basis, &basis.realised_verified).map_err(|reason| match basis.realised {
         Realised::NotReported => reason,
         _ if reason == NoFigure::NotReported => NoFigure::NotVerified,
@@ -178,11 +177,11 @@ fn verified_percent(basis: &Basis) -> Result<BigRational, NoFigure> {
     })
 }
 
-fn percent(basis: &Basis, realised: &Realised) -> Result<BigRational, NoFigure> {
+fn percent(basis: &Basis, realised: &Realised) -> Result<Quotient, NoFigure> {
     if basis.retired {
         return Err(NoFigure::IndicatorRetired);
     }
-    let target = basis.target.decimal()?;
+    let target = basis.target.quotient()?;
     match realised {
         Realised::Number(number) => achievement(&target, number, basis.settings),
         // What is wrong with the target comes first, whether or not anything was reported.
@@ -221,20 +220,14 @@ fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &
             Target::Missing => PeriodTarget::Missing(None),
         };
     }
-    let cells: Vec<&Target> = period.last().up_to().iter().map(|quarter| cell(*quarter)).collect();
-    let planned: Vec<Quantity> = cells
-        .iter()
-        .filter_map(|cell| match cell {
-            Target::Value(value) => Some(*value),
-            _ => None,
-        })
-        .collect();
-    let together = combine(indicator.settings_in(period.last()).kind, &planned);
-    if cells.iter().any(|cell| matches!(cell, Target::Missing)) {
+    let quarters = period.last().up_to().iter();
+    let cells = || quarters.clone().map(|quarter| cell(*quarter));
+    let together = combine(indicator.settings_in(period.last()).kind, cells().filter_map(Target::value));
+    if cells().any(|cell| matches!(cell, Target::Missing)) {
         return PeriodTarget::Missing(together);
     }
     // A year that goes from `B` to a number, or back, is what its last planned quarter asks for.
-    let last = cells.iter().rev().find(|cell| matches!(cell, Target::Value(_) | Target::Text(_)));
+    let last = cells().rev().find(|cell| matches!(cell, Target::Value(_) | Target::Text(_)));
     match (last, together) {
         (Some(Target::Text(text)), _) => PeriodTarget::Text(text.clone()),
         (_, Some(number)) => PeriodTarget::Number(number),
@@ -242,18 +235,20 @@ fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &
     }
 }
 
-fn combine(kind: Kind, planned: &[Quantity]) -> Option<Exact> {
-    let last = planned.last()?.as_decimal();
-    let sum = planned.iter().fold(Decimal::ZERO, |sum, value| plus(sum, value.as_decimal()));
+fn combine(kind: Kind, planned: impl DoubleEndedIterator<Item = Quantity> + Clone) -> Option<Exact> {
+    let last = planned.clone().next_back()?;
+    let mut sum = Sum::default();
+    planned.clone().for_each(|quantity| sum.add(quantity));
     Some(match kind {
-        Kind::Sum => Exact::Decimal(sum),
-        Kind::Cumulative | Kind::Latest | Kind::Ratio => Exact::Decimal(last),
-        Kind::Average => mean(rational(sum), planned.len()),
+        Kind::Sum => Exact::Decimal(sum.decimal()),
+        Kind::Cumulative | Kind::Latest | Kind::Ratio => Exact::Decimal(last.as_decimal()),
+        Kind::Average => Exact::Quotient(mean(&sum.into(), planned.count() as u32)),
     })
 }
 
-fn mean(sum: BigRational, count: usize) -> Exact {
-    Exact::Quotient(sum / BigInt::from(count.max(1)))
+/// Of nothing, the sum itself, which is 0.
+fn mean(sum: &Quotient, count: u32) -> Quotient {
+    sum.over(&Quotient::from(count)).unwrap_or_else(|| sum.clone())
 }
 
 /// The entries of an indicator, and what the locks of its quarters made of them.
@@ -312,10 +307,10 @@ impl<'a> Source<'a> {
             return last_reading(std::slice::from_ref(tally));
         }
         match kind {
-            Kind::Sum => Realised::Number(Exact::Decimal(tally.sum)),
+            Kind::Sum => Realised::Number(Exact::Decimal(tally.sum.decimal())),
             Kind::Cumulative => self.running(quarter, figure),
             Kind::Latest | Kind::Ratio => last_reading(std::slice::from_ref(tally)),
-            Kind::Average => Realised::Number(mean(rational(tally.sum), tally.count as usize)),
+            Kind::Average => Realised::Number(Exact::Quotient(mean_of(tally))),
         }
     }
 
@@ -329,26 +324,26 @@ impl<'a> Source<'a> {
     }
 
     fn running(self, quarter: Quarter, figure: Figure) -> Realised {
-        Realised::Number(Exact::Decimal(self.total(quarter, figure)))
+        Realised::Number(Exact::Decimal(self.total(quarter, figure).decimal()))
     }
 
     /// What was counted from 1 January to the end of a quarter. It goes on from the last total that a lock froze before.
-    fn total(self, quarter: Quarter, figure: Figure) -> Decimal {
+    fn total(self, quarter: Quarter, figure: Figure) -> Sum {
         let tallies = self.indicator.tally.of(figure);
         let before = quarter.up_to().iter().rev().skip(1).copied();
         let frozen = before.filter(|earlier| self.is_locked(*earlier)).find_map(|earlier| {
             let frozen = self.indicator.frozen[earlier.index()].as_ref()?;
-            Some((earlier.index() + 1, frozen.totals[figure as usize]))
+            Some((earlier.index() + 1, Sum::from(frozen.totals[figure as usize])))
         });
-        let (from, start) = frozen.unwrap_or((0, Decimal::ZERO));
-        tallies[from..=quarter.index()].iter().fold(start, |sum, tally| plus(sum, tally.sum))
+        let (from, start) = frozen.unwrap_or_default();
+        [&start].into_iter().chain(tallies[from..=quarter.index()].iter().map(|tally| &tally.sum)).sum()
     }
 }
 
 /// What was counted since 1 January, reported and verified, as a lock of the quarter now freezes it.
 pub(crate) fn totals(state: &State, indicator: &Indicator, quarter: Quarter) -> [Decimal; 2] {
     let source = Source { state, indicator, locking: Some(quarter) };
-    [Figure::Reported, Figure::Verified].map(|figure| source.total(quarter, figure))
+    Figure::ALL.map(|figure| source.total(quarter, figure).decimal())
 }
 
 /// The stated target of the year and what the quarters come to, where they differ.
@@ -356,7 +351,7 @@ pub fn year_target_differs(indicator: &Indicator) -> Option<(Quantity, String)> 
     let stated = indicator.year_target?;
     let derived = target(indicator, Period::Year, |quarter| indicator.target(quarter));
     let same = match &derived {
-        PeriodTarget::Number(number) => number.rational() == rational(stated.as_decimal()),
+        PeriodTarget::Number(number) => number.quotient() == Quotient::from(stated.as_decimal()),
         // What is missing is a warning of its own.
         PeriodTarget::Missing(_) => true,
         PeriodTarget::Text(_) | PeriodTarget::NotPlanned => false,
@@ -368,8 +363,13 @@ fn adds_up(indicator: &Indicator, quarters: usize) -> bool {
     indicator.settings[..quarters].iter().all(|s| matches!(s.kind, Kind::Sum | Kind::Cumulative))
 }
 
-fn sum(tallies: &[QuarterTally]) -> Decimal {
-    tallies.iter().fold(Decimal::ZERO, |sum, tally| plus(sum, tally.sum))
+fn total(tallies: &[QuarterTally]) -> Realised {
+    let sum: Sum = tallies.iter().map(|tally| &tally.sum).sum();
+    Realised::Number(Exact::Decimal(sum.decimal()))
+}
+
+fn mean_of(tally: &QuarterTally) -> Quotient {
+    mean(&tally.sum.into(), tally.count)
 }
 
 fn ends_in_text(tallies: &[QuarterTally]) -> bool {
@@ -383,7 +383,7 @@ fn last_reading(tallies: &[QuarterTally]) -> Realised {
         Some(Reading::Quantity(quantity)) => Realised::Number(Exact::Decimal(quantity.as_decimal())),
         Some(Reading::Text(text)) => Realised::Text(text.clone()),
         Some(Reading::Ratio { numerator, denominator }) => {
-            quotient(numerator.as_decimal(), denominator.as_decimal())
+            quotient(numerator.as_decimal().into(), denominator.as_decimal().into())
         }
     }
 }
@@ -391,14 +391,14 @@ fn last_reading(tallies: &[QuarterTally]) -> Realised {
 /// What the quarters come to together, each by the kind that held in it.
 fn sum_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
     if adds_up(indicator, upto.len()) {
-        return Realised::Number(Exact::Decimal(sum(upto)));
+        return total(upto);
     }
     let own = |(quarter, tally): (&Quarter, &QuarterTally)| match indicator.settings_in(*quarter).kind {
-        Kind::Sum | Kind::Cumulative => Some(rational(tally.sum)),
-        Kind::Average if tally.count > 0 => Some(rational(tally.sum) / BigInt::from(tally.count)),
+        Kind::Sum | Kind::Cumulative => Some(tally.sum.into()),
+        Kind::Average if tally.count > 0 => Some(mean_of(tally)),
         Kind::Average => None,
         Kind::Latest | Kind::Ratio => match ratio(std::slice::from_ref(tally)) {
-            Realised::Number(number) => Some(number.rational()),
+            Realised::Number(number) => Some(number.quotient()),
             _ => None,
         },
     };
@@ -413,31 +413,27 @@ fn ratio(tallies: &[QuarterTally]) -> Realised {
     if !matches!(last.map(|latest| &latest.reading), Some(Reading::Ratio { .. })) {
         return last_reading(tallies);
     }
-    let add = |part: fn(&QuarterTally) -> Decimal| {
-        tallies.iter().fold(Decimal::ZERO, |sum, tally| plus(sum, part(tally)))
-    };
-    quotient(add(|tally| tally.numerator), add(|tally| tally.denominator))
+    let add = |part: fn(&QuarterTally) -> &Sum| tallies.iter().map(part).sum::<Sum>().into();
+    quotient(add(|tally| &tally.numerator), add(|tally| &tally.denominator))
 }
 
-fn quotient(numerator: Decimal, denominator: Decimal) -> Realised {
-    let denominator = rational(denominator);
-    match denominator.is_zero() {
-        true => Realised::DenominatorZero,
-        false => Realised::Number(Exact::Quotient(rational(numerator) / denominator * hundred())),
+fn quotient(numerator: Quotient, denominator: Quotient) -> Realised {
+    match (&numerator * &Quotient::from(100)).over(&denominator) {
+        None => Realised::DenominatorZero,
+        Some(percent) => Realised::Number(Exact::Quotient(percent)),
     }
 }
 
 /// The mean of the quarters that have a target and a reading.
 fn mean_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
-    let means: Vec<BigRational> = upto
+    let means = upto
         .iter()
         .zip(Quarter::ALL)
         .filter(|(tally, quarter)| tally.count > 0 && matches!(indicator.target(*quarter), Target::Value(_)))
-        .map(|(tally, _)| rational(tally.sum) / BigInt::from(tally.count))
-        .collect();
-    match means.len() {
+        .map(|(tally, _)| mean_of(tally));
+    match means.clone().count() {
         0 => Realised::NotReported,
-        count => Realised::Number(mean(means.into_iter().sum(), count)),
+        count => Realised::Number(Exact::Quotient(mean(&means.sum(), count as u32))),
     }
 }
 

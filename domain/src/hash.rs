@@ -4,7 +4,6 @@
 //! section is written in a canonical form: integers big-endian, texts with their length, options with a tag. Held work
 //! belongs to its indicator. What is only an index or a running sum of these is left out.
 
-use num_rational::BigRational;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -22,6 +21,7 @@ use crate::people::{Assignment, Grant, People};
 use crate::plan::{ImportIndicator, Plan, Staging};
 use crate::quantity::{Quantity, Target};
 use crate::quarter::{Lock, PlanQuarter, QuarterState};
+use crate::quotient::Quotient;
 use crate::rejection::Rejection;
 use crate::revision::{Change, Revision};
 use crate::state::State;
@@ -297,7 +297,7 @@ impl Canon {
         }
     }
 
-    fn achievement(&mut self, achievement: &Result<BigRational, NoFigure>) {
+    fn achievement(&mut self, achievement: &Result<Quotient, NoFigure>) {
         match achievement {
             Ok(percent) => self.text(&two_decimals(percent)),
             Err(reason) => self.text(reason.name()),

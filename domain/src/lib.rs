@@ -22,9 +22,11 @@ pub mod plan;
 pub mod proposal;
 pub mod quantity;
 pub mod quarter;
+pub mod quotient;
 pub mod rejection;
 pub mod revision;
 pub mod state;
+pub mod sum;
 pub mod tally;
 pub mod time;
 

@@ -1,9 +1,9 @@
 //! The figures of one indicator, kept current entry by entry so that nobody has to scan entries to answer.
 
-use rust_decimal::Decimal;
+use std::collections::BTreeSet;
 
-use crate::entry::Reading;
-use crate::quantity::Quantity;
+use crate::entry::{Entry, Reading};
+use crate::sum::Sum;
 use crate::time::{Date, Quarter};
 
 /// What has been recorded in one quarter.
@@ -14,9 +14,9 @@ pub struct QuarterTally {
     /// Of those, readings with numerator and denominator.
     pub ratio_count: u32,
     /// Sum of plain quantities.
-    pub sum: Decimal,
-    pub numerator: Decimal,
-    pub denominator: Decimal,
+    pub sum: Sum,
+    pub numerator: Sum,
+    pub denominator: Sum,
     /// The latest reading by (day, position of its record).
     pub latest: Option<Latest>,
 }
@@ -35,6 +35,8 @@ pub struct Latest {
 pub struct Tally {
     pub reported: [QuarterTally; 4],
     pub verified: [QuarterTally; 4],
+    /// (day, slot) of every entry of the indicator: finds what stands when the latest reading goes.
+    pub(crate) by_day: BTreeSet<(Date, u32)>,
 }
 
 /// Which of the two figures.
@@ -42,6 +44,11 @@ pub struct Tally {
 pub enum Figure {
     Reported,
     Verified,
+}
+
+impl Figure {
+    /// Both.
+    pub const ALL: [Figure; 2] = [Figure::Reported, Figure::Verified];
 }
 
 impl Tally {
@@ -53,6 +60,10 @@ impl Tally {
         }
     }
 
+    pub(crate) fn add(&mut self, figure: Figure, slot: u32, entry: &Entry) {
+        self.quarter_mut(figure, entry.quarter).add(slot, entry.on, &entry.reading);
+    }
+
     pub(crate) fn quarter_mut(&mut self, figure: Figure, quarter: Quarter) -> &mut QuarterTally {
         match figure {
             Figure::Reported => &mut self.reported[quarter.index()],
@@ -62,59 +73,35 @@ impl Tally {
 }
 
 impl QuarterTally {
-    pub(crate) fn add(&mut self, slot: u32, on: Date, reading: &Reading) {
+    fn add(&mut self, slot: u32, on: Date, reading: &Reading) {
         self.count += 1;
-        self.shift(reading, plus);
-        self.ratio_count += u32::from(matches!(reading, Reading::Ratio { .. }));
+        match reading {
+            Reading::Quantity(quantity) => self.sum.add(*quantity),
+            Reading::Ratio { numerator, denominator } => {
+                self.ratio_count += 1;
+                self.numerator.add(*numerator);
+                self.denominator.add(*denominator);
+            }
+            Reading::Text(_) => {}
+        }
         if self.latest.as_ref().is_none_or(|latest| (latest.on, latest.slot) < (on, slot)) {
             self.latest = Some(Latest { on, slot, reading: reading.clone() });
         }
     }
 
-    /// Takes a counted reading out again. Answers whether the quarter must be counted anew: the latest reading went,
-    /// or perhaps the one that gave a sum its decimals.
-    #[must_use = "when true, count the quarter anew from the entries that still count"]
+    /// Takes a counted reading out again; answers whether it was the latest.
+    #[must_use = "when true, another reading stands as the latest, or none does"]
     pub(crate) fn remove(&mut self, slot: u32, reading: &Reading) -> bool {
-        let gave_decimals = match reading {
-            Reading::Quantity(quantity) => gives_decimals(self.sum, *quantity),
-            Reading::Ratio { numerator, denominator } => {
-                gives_decimals(self.numerator, *numerator) || gives_decimals(self.denominator, *denominator)
-            }
-            Reading::Text(_) => false,
-        };
         self.count = self.count.saturating_sub(1);
-        self.shift(reading, |sum, part| plus(sum, -part));
-        self.ratio_count -= u32::from(matches!(reading, Reading::Ratio { .. })).min(self.ratio_count);
-        gave_decimals || self.latest.as_ref().is_some_and(|latest| latest.slot == slot)
-    }
-
-    fn shift(&mut self, reading: &Reading, by: impl Fn(Decimal, Decimal) -> Decimal) {
         match reading {
-            Reading::Quantity(quantity) => self.sum = by(self.sum, quantity.as_decimal()),
+            Reading::Quantity(quantity) => self.sum.remove(*quantity),
             Reading::Ratio { numerator, denominator } => {
-                self.numerator = by(self.numerator, numerator.as_decimal());
-                self.denominator = by(self.denominator, denominator.as_decimal());
+                self.ratio_count = self.ratio_count.saturating_sub(1);
+                self.numerator.remove(*numerator);
+                self.denominator.remove(*denominator);
             }
             Reading::Text(_) => {}
         }
+        self.latest.as_ref().is_some_and(|latest| latest.slot == slot)
     }
-}
-
-/// A sum is printed with the decimals of its most exact part, in whatever order the parts came.
-pub(crate) fn plus(sum: Decimal, part: Decimal) -> Decimal {
-    let mut total = sum.saturating_add(part);
-    // `Decimal` knows a zero below zero; nobody else does.
-    if total.is_zero() {
-        total.set_sign_positive(true);
-    }
-    let scale = sum.scale().max(part.scale());
-    if total.scale() != scale {
-        total.rescale(scale);
-    }
-    total
-}
-
-fn gives_decimals(sum: Decimal, part: Quantity) -> bool {
-    let scale = part.as_decimal().scale();
-    scale > 0 && scale == sum.scale()
 }

@@ -64,7 +64,6 @@ const RULES: &[Rule] = &[
             "clap",
             "getrandom",
             "hyper-util",
-            "num-rational",
             "prost",
             "rcgen",
             "rustls",

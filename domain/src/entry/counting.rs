@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Entry;
+use super::{Entry, State};
 use crate::command::{Counted, Effect, Record};
 use crate::ids::{CommandKey, IndicatorId, Origin, PersonId};
+use crate::indicator::Indicator;
 use crate::state::State as OfficeState;
-use crate::tally::{Figure, QuarterTally, Tally};
-use crate::time::Quarter;
+use crate::tally::{Figure, Latest, Tally};
+use crate::time::{Date, Quarter};
 
 /// All entries of the office, by slot and by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,8 +69,14 @@ impl Entries {
         let slot = u32::try_from(self.table.len()).expect("fewer than 2^32 entries in one office");
         let CommandKey { origin, sequence } = entry.key;
         let slots = self.by_origin.entry(origin).or_default();
-        let at = slots.partition_point(|(known, _)| *known < sequence);
-        slots.insert(at, (sequence, slot));
+        // A device's entries mostly come in its own order.
+        match slots.last().is_none_or(|(last, _)| *last < sequence) {
+            true => slots.push((sequence, slot)),
+            false => {
+                let at = slots.partition_point(|(known, _)| *known < sequence);
+                slots.insert(at, (sequence, slot));
+            }
+        }
         self.table.push(entry);
         slot
     }
@@ -94,17 +101,29 @@ fn left_standing(
 ) -> Option<Box<Counted>> {
     let indicator = state.indicator(entry.indicator)?;
     let slot = state.entries.slot(entry.key)?;
-    let standing = indicator.tally.of(figure)[entry.quarter.index()].latest.as_ref()?;
-    let stays = after.state.counts_in().contains(&figure)
+    let tally = &indicator.tally.of(figure)[entry.quarter.index()];
+    let standing = tally.latest.as_ref()?;
+    let stays = after.state.counts_in(figure)
         && (after.indicator, after.quarter, after.on) == (entry.indicator, entry.quarter, entry.on);
-    if standing.slot != slot || stays {
+    if standing.slot != slot || stays || tally.count == 1 {
         return None;
     }
-    let others = indicator.entries.iter().filter(|other| **other != slot);
-    let counting = others
-        .filter_map(|other| Some((*other, state.entries.at(*other)?)))
-        .filter(|(_, other)| other.quarter == entry.quarter && other.state.counts_in().contains(&figure));
-    counting.max_by_key(|(slot, other)| (other.on, *slot)).map(|(_, other)| Box::new(counted(other)))
+    let (_, left) = latest_before(&state.entries, indicator, figure, entry.quarter, (entry.on, slot))?;
+    Some(Box::new(counted(left)))
+}
+
+/// The last by (day, slot) of the entries that count in a quarter, among those before the given one.
+fn latest_before<'a>(
+    entries: &'a Entries,
+    indicator: &Indicator,
+    figure: Figure,
+    quarter: Quarter,
+    before: (Date, u32),
+) -> Option<(u32, &'a Entry)> {
+    let earlier = indicator.tally.by_day.range(..before).rev();
+    earlier
+        .filter_map(|(_, slot)| Some((*slot, entries.at(*slot)?)))
+        .find(|(_, entry)| entry.quarter == quarter && entry.state.counts_in(figure))
 }
 
 pub(crate) fn counted(entry: &Entry) -> Counted {
@@ -141,52 +160,65 @@ impl OfficeState {
             position: record.position,
         };
         let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { return };
-        let slot = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        for figure in entry.state.counts_in() {
-            indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
-        }
-        indicator.entries.push(slot);
-        self.entries.push(entry);
+        let slot = self.entries.push(entry);
+        count_in(indicator, slot, &self.entries.table[slot as usize]);
     }
 
-    /// Changes an entry and what it counts in. A judgement keeps the version: figures that hold it before and after
-    /// stay as they are.
+    /// Changes an entry and what it counts in.
     pub(crate) fn change(&mut self, key: CommandKey, how: impl FnOnce(&mut Entry)) {
         let Some(slot) = self.entries.slot(key) else { return };
-        let before = self.entries.table[slot as usize].clone();
-        how(&mut self.entries.table[slot as usize]);
-        let after = self.entries.table[slot as usize].clone();
-        for figure in [Figure::Reported, Figure::Verified] {
-            let counted = before.state.counts_in().contains(&figure);
-            let counts = after.state.counts_in().contains(&figure);
-            if counted && counts && before.version == after.version {
-                continue;
+        let before = &self.entries.table[slot as usize];
+        let mut after = before.clone();
+        how(&mut after);
+        for figure in Figure::ALL {
+            if before.state.counts_in(figure)
+                && let Some(indicator) = self.indicators.get_mut(before.indicator.index())
+            {
+                uncount(&self.entries, indicator, slot, before, figure);
             }
-            if counted {
-                self.uncount(slot, &before, figure);
-            }
-            if counts && let Some(indicator) = self.indicators.get_mut(after.indicator.index()) {
-                indicator.tally.quarter_mut(figure, after.quarter).add(slot, after.on, &after.reading);
+            if after.state.counts_in(figure)
+                && let Some(indicator) = self.indicators.get_mut(after.indicator.index())
+            {
+                indicator.tally.add(figure, slot, &after);
             }
         }
-        if before.indicator != after.indicator {
-            self.move_slot(slot, before.indicator, after.indicator);
+        let (from, to) = ((before.indicator, before.on), (after.indicator, after.on));
+        self.entries.table[slot as usize] = after;
+        self.move_slot(slot, from, to);
+    }
+
+    /// Judges an entry. A figure that holds it before and after stays as it is.
+    pub(crate) fn judge(&mut self, key: CommandKey, to: State) {
+        let Some(slot) = self.entries.slot(key) else { return };
+        let from = std::mem::replace(&mut self.entries.table[slot as usize].state, to);
+        let entry = &self.entries.table[slot as usize];
+        let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { return };
+        for figure in Figure::ALL {
+            match (from.counts_in(figure), to.counts_in(figure)) {
+                (true, false) => uncount(&self.entries, indicator, slot, entry, figure),
+                (false, true) => indicator.tally.add(figure, slot, entry),
+                _ => {}
+            }
         }
     }
 
-    fn uncount(&mut self, slot: u32, before: &Entry, figure: Figure) {
-        let Some(indicator) = self.indicators.get_mut(before.indicator.index()) else { return };
-        let tally = indicator.tally.quarter_mut(figure, before.quarter);
-        if tally.remove(slot, &before.reading) {
-            *tally = recount(&self.entries, &indicator.entries, figure, before.quarter, slot);
+    fn move_slot(&mut self, slot: u32, from: (IndicatorId, Date), to: (IndicatorId, Date)) {
+        if from == to {
+            return;
         }
-    }
-
-    fn move_slot(&mut self, slot: u32, from: IndicatorId, to: IndicatorId) {
-        if let Some(indicator) = self.indicators.get_mut(from.index()) {
+        if let Some(indicator) = self.indicators.get_mut(from.0.index()) {
+            indicator.tally.by_day.remove(&(from.1, slot));
+        }
+        if let Some(indicator) = self.indicators.get_mut(to.0.index()) {
+            indicator.tally.by_day.insert((to.1, slot));
+        }
+        if from.0 == to.0 {
+            return;
+        }
+        if let Some(indicator) = self.indicators.get_mut(from.0.index()) {
             indicator.entries.retain(|other| *other != slot);
         }
-        if let Some(indicator) = self.indicators.get_mut(to.index()) {
+        if let Some(indicator) = self.indicators.get_mut(to.0.index()) {
             let at = indicator.entries.partition_point(|other| *other < slot);
             indicator.entries.insert(at, slot);
         }
@@ -203,22 +235,30 @@ impl OfficeState {
         }
         for (slot, entry) in (0_u32..).zip(&self.entries.table) {
             let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { continue };
-            indicator.entries.push(slot);
-            for figure in entry.state.counts_in() {
-                indicator.tally.quarter_mut(*figure, entry.quarter).add(slot, entry.on, &entry.reading);
-            }
+            count_in(indicator, slot, entry);
         }
     }
 }
 
-/// Counts a quarter from its entries, leaving one slot out.
-fn recount(entries: &Entries, slots: &[u32], figure: Figure, quarter: Quarter, without: u32) -> QuarterTally {
-    let mut tally = QuarterTally::default();
-    for slot in slots.iter().filter(|slot| **slot != without) {
-        let Some(entry) = entries.at(*slot) else { continue };
-        if entry.quarter == quarter && entry.state.counts_in().contains(&figure) {
-            tally.add(*slot, entry.on, &entry.reading);
-        }
+/// Counts an entry that the indicator does not know yet; its slot is the highest.
+fn count_in(indicator: &mut Indicator, slot: u32, entry: &Entry) {
+    indicator.entries.push(slot);
+    indicator.tally.by_day.insert((entry.on, slot));
+    for figure in Figure::ALL.into_iter().filter(|figure| entry.state.counts_in(*figure)) {
+        indicator.tally.add(figure, slot, entry);
     }
-    tally
+}
+
+/// Takes an entry out of a figure; where it was the latest reading, the one before it stands again.
+fn uncount(entries: &Entries, indicator: &mut Indicator, slot: u32, entry: &Entry, figure: Figure) {
+    let tally = indicator.tally.quarter_mut(figure, entry.quarter);
+    if !tally.remove(slot, &entry.reading) {
+        return;
+    }
+    let left = match tally.count {
+        0 => None,
+        _ => latest_before(entries, indicator, figure, entry.quarter, (entry.on, slot)),
+    };
+    indicator.tally.quarter_mut(figure, entry.quarter).latest =
+        left.map(|(slot, entry)| Latest { on: entry.on, slot, reading: entry.reading.clone() });
 }

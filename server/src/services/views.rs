@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use num_rational::BigRational;
 use renaksi_domain::Outcome;
 use renaksi_domain::achievement::{NoFigure, two_decimals};
 use renaksi_domain::figures::{Line, Period, Realised, line};
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::indicator::Indicator;
 use renaksi_domain::quarter::PlanQuarter;
+use renaksi_domain::quotient::Quotient;
 use renaksi_domain::revision::Revision;
 use renaksi_domain::time::Quarter;
 use renaksi_domain::{FOLD_VERSION, State};
@@ -208,7 +208,7 @@ fn row(state: &State, indicator: &Indicator, quarter: Quarter) -> wire::PlanRow 
 }
 
 fn figures(line: &Line) -> wire::Line {
-    let percent = |figure: &Result<BigRational, NoFigure>| figure.as_ref().ok().map(two_decimals);
+    let percent = |figure: &Result<Quotient, NoFigure>| figure.as_ref().ok().map(two_decimals);
     wire::Line {
         target: line.target.label(),
         target_original: line.target_original.label(),
