@@ -75,7 +75,12 @@ impl<'a> Known<'a> {
             true => Cow::Borrowed(newest),
             false => Cow::Owned(device.replay(ReplayTo::Position(point.position), &mut |_, _, _| {})?.state),
         };
-        Ok(Known { now: point.time.unwrap_or(state.time), state, asked })
+        Ok(Known::of(state, point, text))
+    }
+
+    /// A state that is at hand, as what was known at a point.
+    pub fn of(state: Cow<'a, State>, point: Point, asked: &'a str) -> Known<'a> {
+        Known { now: point.time.unwrap_or(state.time), state, asked: Some(asked) }
     }
 
     /// True when a point was asked for.

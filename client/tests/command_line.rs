@@ -142,6 +142,7 @@ fn without_a_device_every_command_says_what_to_do() {
         &["entry", "add", "UTTP", "--quantity", "12"],
         &["held", "list"],
         &["indicator", "show", "1.1"],
+        &["audit", "diff", "1", "2"],
     ] {
         let folder = TempDir::new().unwrap();
         let output = renaksi(folder.path(), arguments);
@@ -235,6 +236,7 @@ fn usage_errors_say_what_is_missing_in_both_languages() {
             "\"x\" bukan nilai untuk --quarter <QUARTER>",
         ),
         (&["--color", "red", "status"], "(possible: auto, always, never)", "(pilihan: auto, always, never)"),
+        (&["audit", "diff", "1"], "not given: <TO>", "tidak diberikan: <TO>"),
         (&["audit"], "the command is missing", "perintahnya belum disebut"),
         (
             &["entry", "add", "x", "--quantity", "1", "--text", "A"],

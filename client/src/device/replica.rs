@@ -17,6 +17,9 @@ use super::outbox::log_error;
 use super::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
 
+/// Is shown each record with the state after it, its stored form and what lies beside it.
+pub type OnState<'a> = dyn FnMut(&State, &Record, &log::Record, &[u8]) + 'a;
+
 /// Where the fold of the replica ended before the replica did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoldStopped {
@@ -235,6 +238,14 @@ impl Device {
         to: ReplayTo,
         on_record: &mut dyn FnMut(&Record, &log::Record, &[u8]),
     ) -> Result<Fold, ClientError> {
+        self.replay_states(to, &mut |_, record, stored, aside| on_record(record, stored, aside))
+    }
+
+    /// The same, showing with each record the state after it.
+    ///
+    /// # Errors
+    /// As [`Device::replay`].
+    pub fn replay_states(&self, to: ReplayTo, on_record: &mut OnState<'_>) -> Result<Fold, ClientError> {
         let last = self.position_of(to)?;
         let mut fold = Fold::default();
         if last == 0 {
@@ -248,7 +259,7 @@ impl Device {
                 }
                 let (record, stored) =
                     fold.absorb(&entry.leaf).map_err(|error| unreadable(position, &error))?;
-                on_record(&record, &stored, &entry.aside);
+                on_record(&fold.state, &record, &stored, &entry.aside);
             }
         }
         Ok(fold)
