@@ -224,6 +224,7 @@ mod tests {
     const OTHER_CODES: &[&str] = &[
         "IMPORT_NOT_UNDERSTOOD",
         "IMPORT_REFUSED",
+        "ROW_KNOWN",
         "FILE_TOO_LARGE",
         "NOT_PLAIN_TEXT",
         "NOT_UTF8",

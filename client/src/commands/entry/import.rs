@@ -2,8 +2,8 @@
 //!
 //! The whole sheet is read and understood before anything is kept. What is not understood stops it, each row with its line
 //! (exit 2). So does a row that the rules refuse, or that this person recorded before (exit 4), unless `--partial` leaves
-//! such rows out (exit 3) or `--again` says that it happened twice. Held rows are facts and are kept. Every row is accounted
-//! for: rows = queued + rejected.
+//! such rows out (exit 3 where the rules refused one) or `--again` says that it happened twice. Held rows are facts and are
+//! kept. Every row is accounted for: rows = queued + rejected.
 
 mod known;
 mod reading;
@@ -33,6 +33,9 @@ use sheet::{Bad, Column, Sheet};
 /// Rows of one kind that are named to people; the JSON has all.
 const ROWS_SHOWN: usize = 200;
 
+/// The code of a row that was recorded before.
+const ROW_KNOWN: &str = "ROW_KNOWN";
+
 /// Which sheet.
 #[derive(Clone, Debug, Args)]
 pub struct ImportArgs {
@@ -60,6 +63,11 @@ struct Problem {
 }
 
 impl Problem {
+    /// This person recorded the row before.
+    fn is_known(&self) -> bool {
+        self.cause.code == ROW_KNOWN
+    }
+
     fn json(&self) -> Value {
         let (message, hint) = text::error(&self.cause);
         json!({ "line": self.line, "column": self.column, "code": self.cause.code, "message": message, "hint": hint })
@@ -98,8 +106,12 @@ pub(super) fn run(ctx: &Context, args: &ImportArgs) -> Result<Done, ClientError>
         .map_err(|problems| not_understood(ctx, args, Some(sheet.rows.len()), problems))?;
     let rows = facts.len();
     let sorted = sort(&device, &sheet, facts, args.again)?;
-    if !sorted.rejected.is_empty() && (!args.partial || sorted.taken.is_empty()) {
-        return Err(refused(ctx, args, rows, &sorted.rejected));
+    let known = sorted.rejected.iter().filter(|problem| problem.is_known()).count();
+    let refused_some = known < sorted.rejected.len();
+    // Where nothing is left that the rules take, nothing was done; what is there already was.
+    let nothing_done = sorted.taken.is_empty() && refused_some;
+    if !sorted.rejected.is_empty() && (!args.partial || nothing_done) {
+        return Err(refused(ctx, args, rows, &sorted.rejected, known));
     }
     let queued = match args.dry_run {
         true => None,
@@ -109,7 +121,7 @@ pub(super) fn run(ctx: &Context, args: &ImportArgs) -> Result<Done, ClientError>
         true => ctx.print_json(&answer(args, rows, &sorted, queued.as_deref())),
         false => tell(ctx, args, &sorted),
     }
-    Ok(if sorted.rejected.is_empty() { Done::Well } else { Done::NeedsAPerson })
+    Ok(if refused_some { Done::NeedsAPerson } else { Done::Well })
 }
 
 /// Sets apart what was recorded before and what the rules refuse, as things stand on this device.
@@ -123,7 +135,7 @@ fn sort(device: &Device, sheet: &Sheet, facts: Vec<Fact>, again: bool) -> Result
             None => fresh.push(fact),
             Some(twin) => {
                 let id = device.view().state.public_id(twin.key);
-                let cause = Rejected::new("ROW_KNOWN").with("entry", &id).with("state", twin.state);
+                let cause = Rejected::new(ROW_KNOWN).with("entry", &id).with("state", twin.state);
                 sorted.rejected.push(Problem { line: fact.line, column: None, cause });
             }
         }
@@ -188,9 +200,8 @@ fn not_understood(
     })
 }
 
-fn refused(ctx: &Context, args: &ImportArgs, rows: usize, problems: &[Problem]) -> ClientError {
+fn refused(ctx: &Context, args: &ImportArgs, rows: usize, problems: &[Problem], known: usize) -> ClientError {
     let cause = stopped(ctx, args, "IMPORT_REFUSED", problems).with("rows", rows);
-    let known = problems.iter().filter(|problem| problem.cause.code == "ROW_KNOWN").count();
     let cause = if known > 0 { cause.with("known", known) } else { cause };
     let forbidden = problems.iter().all(|problem| problem.cause.permission);
     ClientError::NotAdmitted(if forbidden { cause.permission() } else { cause })
