@@ -2,10 +2,11 @@
 //! office's log from which every question is answered.
 //!
 //! [`device`] is the lower half: key, feed (outbox), replica, sync. [`commands`] is the upper half, one file per command;
-//! [`find`] understands what people name, [`view`] makes the rows of figures, [`text`] and [`render`] say it.
+//! [`find`] understands what people name, [`as_of`] what was known when, [`view`] makes the rows of figures, [`text`] and [`render`] say it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod as_of;
 pub mod cli;
 pub mod commands;
 pub mod context;

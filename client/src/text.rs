@@ -222,6 +222,9 @@ mod tests {
 
     /// Codes of the readers and of numbers, whose values are made elsewhere; the client's own are found in its sources.
     const OTHER_CODES: &[&str] = &[
+        "IMPORT_NOT_UNDERSTOOD",
+        "IMPORT_REFUSED",
+        "ROW_KNOWN",
         "FILE_TOO_LARGE",
         "NOT_PLAIN_TEXT",
         "NOT_UTF8",

@@ -142,6 +142,7 @@ fn without_a_device_every_command_says_what_to_do() {
         &["entry", "add", "UTTP", "--quantity", "12"],
         &["held", "list"],
         &["indicator", "show", "1.1"],
+        &["audit", "diff", "1", "2"],
     ] {
         let folder = TempDir::new().unwrap();
         let output = renaksi(folder.path(), arguments);
@@ -235,6 +236,7 @@ fn usage_errors_say_what_is_missing_in_both_languages() {
             "\"x\" bukan nilai untuk --quarter <QUARTER>",
         ),
         (&["--color", "red", "status"], "(possible: auto, always, never)", "(pilihan: auto, always, never)"),
+        (&["audit", "diff", "1"], "not given: <TO>", "tidak diberikan: <TO>"),
         (&["audit"], "the command is missing", "perintahnya belum disebut"),
         (
             &["entry", "add", "x", "--quantity", "1", "--text", "A"],
@@ -322,4 +324,40 @@ fn completions_and_man_are_printed() {
     let page = String::from_utf8(renaksi(folder.path(), &["man"]).stdout).unwrap();
     assert!(page.contains(".TH renaksi"), "{page}");
     assert_eq!(renaksi(folder.path(), &["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_sheet_that_is_not_understood_names_its_lines_before_it_needs_a_device() {
+    let folder = TempDir::new().unwrap();
+    let import = |name: &str, text: &str, exit, code: &str| {
+        let file = written(&folder, name, text.as_bytes()).display().to_string();
+        check_failure(&["entry", "import", &file], exit, code)
+    };
+    import("empty.csv", "", 2, "CSV_EMPTY");
+    import("header.csv", "indicator;quantity\n", 2, "CSV_EMPTY");
+    import("workbook.csv", "PK\u{3}\u{4}", 2, "NOT_PLAIN_TEXT");
+    import("good.csv", "indicator;quantity\n1.1;12\n", 2, "NOT_ENROLLED");
+    let header = import("bad.csv", "indikator;berapa;jumlah;jumlah\n1.1;1;2;3\n", 2, "IMPORT_NOT_UNDERSTOOD");
+    let listed = |error: &Value| {
+        let errors = error["details"]["errors"].as_array().unwrap().iter();
+        errors
+            .map(|e| (e["line"].as_u64().unwrap(), e["code"].as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&header), [(1, "COLUMN_UNKNOWN".to_owned()), (1, "COLUMN_REPEATED".to_owned())]);
+    assert!(header["message"].as_str().unwrap().contains("the header"), "{header}");
+    let rows = import(
+        "rows.csv",
+        "indicator,quantity,note\n1.1,7,8,x\n1.1,3,\"two\nlines\"\n1.2,1,\"open\n",
+        2,
+        "IMPORT_NOT_UNDERSTOOD",
+    );
+    assert_eq!(listed(&rows), [(2, "CSV_CELLS".to_owned()), (5, "CSV_QUOTE_OPEN".to_owned())]);
+    assert_eq!((&rows["details"]["rows"], &rows["details"]["rejected"]), (&"3".into(), &"2".into()));
+    assert_eq!(rows["details"]["queued"], "0");
+    check_failure(&["entry", "import", "nowhere.csv"], 2, "FILE_NOT_FOUND");
+    check_failure(&["entry", "import"], 2, "USAGE");
+    let file = folder.path().join("rows.csv").display().to_string();
+    let said = stderr(&renaksi(folder.path(), &["entry", "import", &file, "--lang", "id"]));
+    assert!(said.contains("baris 5: ada tanda kutip") && said.contains("saran: "), "{said}");
 }

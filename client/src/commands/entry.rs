@@ -2,14 +2,17 @@
 
 mod add;
 mod change;
+mod import;
 pub mod items;
 mod judge;
 mod list;
 
 use clap::{Args, Subcommand};
+use renaksi_domain::State;
 use renaksi_domain::command::{Command, Envelope, Outcome, decide};
 use renaksi_domain::entry::Reading;
 use renaksi_domain::ids::PersonId;
+use renaksi_domain::time::{Date, Timestamp};
 use renaksi_proto::log::Texts;
 use serde_json::json;
 
@@ -24,6 +27,8 @@ use crate::{find, text};
 pub enum EntryCommandLine {
     /// Records a fact; works offline
     Add(add::AddArgs),
+    /// Records every row of a spreadsheet (CSV), all or none; works offline
+    Import(import::ImportArgs),
     /// Entries with their state: what waits here, what is recorded, held or refused
     List(list::ListArgs),
     /// Corrects an own entry; works offline
@@ -103,12 +108,21 @@ impl ReadingArgs {
 pub async fn run(ctx: &Context, command: EntryCommandLine) -> Result<Done, ClientError> {
     match command {
         EntryCommandLine::Add(args) => add::run(ctx, &args),
+        EntryCommandLine::Import(args) => import::run(ctx, &args),
         EntryCommandLine::List(args) => list::run(ctx, &args),
         EntryCommandLine::Amend(args) => change::amend(ctx, &args),
         EntryCommandLine::Void { id, reason } => change::void(ctx, &id, &reason),
         EntryCommandLine::Withdraw { id } => change::withdraw(ctx, &id),
         EntryCommandLine::Verify(args) => judge::verify(ctx, &args).await,
         EntryCommandLine::Return { id, reason } => judge::send_back(ctx, &id, &reason).await,
+    }
+}
+
+/// The plan's year of a fact: the day tells it, unless the year is named or that of the day has no plan.
+fn year_of(ctx: &Context, state: &State, on: Date, now: Timestamp) -> Result<i16, ClientError> {
+    match ctx.year.is_none() && state.plan(on.year()).is_some() {
+        true => Ok(on.year()),
+        false => ctx.year(state, now),
     }
 }
 

@@ -68,7 +68,10 @@ pub fn refused(device: &Device) -> Result<Vec<RefusedWork>, ClientError> {
 }
 
 /// Every record that this release can read. What a newer release wrote is passed over: the device says so elsewhere.
-fn each(device: &Device, mut on_record: impl FnMut(&Record, &log::Record, &[u8])) -> Result<(), ClientError> {
+pub(super) fn each(
+    device: &Device,
+    mut on_record: impl FnMut(&Record, &log::Record, &[u8]),
+) -> Result<(), ClientError> {
     for commit in device.replica().iter(1) {
         let commit = commit.map_err(damaged)?;
         for entry in &commit.entries {

@@ -27,6 +27,9 @@ pub enum IndicatorCommandLine {
         /// The quarter that the year to date ends with
         #[arg(long, value_name = "N")]
         quarter: Option<u32>,
+        /// As it was at a position, at the end of a day or at a time
+        #[arg(long, value_name = "POSITION|TIME")]
+        as_of: Option<String>,
     },
     /// Confirms or changes how it is measured; targets and settings only while the plan is draft (administrator)
     Set(SetArgs),
@@ -65,7 +68,9 @@ pub struct SetArgs {
 /// Exit 2 for an unknown or ambiguous indicator, 4 when the plan is established.
 pub async fn run(ctx: &Context, command: IndicatorCommandLine) -> Result<Done, ClientError> {
     match command {
-        IndicatorCommandLine::Show { indicator, quarter } => show::run(ctx, &indicator, quarter),
+        IndicatorCommandLine::Show { indicator, quarter, as_of } => {
+            show::run(ctx, &indicator, quarter, as_of.as_deref())
+        }
         IndicatorCommandLine::Set(args) => set(ctx, &args).await,
     }
 }

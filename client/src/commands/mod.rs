@@ -5,6 +5,7 @@ pub mod complete;
 pub mod demo;
 pub mod enroll;
 pub mod entry;
+mod file;
 pub mod held;
 pub mod history;
 pub mod indicator;

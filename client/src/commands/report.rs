@@ -7,6 +7,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -18,6 +19,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::audit::words::office_time;
+use crate::as_of::Known;
 use crate::context::{Context, Done};
 use crate::device::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
@@ -90,8 +92,9 @@ pub async fn run(ctx: &Context, args: ReportArgs) -> Result<Done, ClientError> {
     }
     let quarter = find::quarter(args.quarter)?;
     let device = ctx.device()?;
-    let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
-    let state = state_to_report(ctx, &device, about, args.as_of.as_deref())?;
+    let known = Known::at(&device, args.as_of.as_deref())?;
+    let about = PlanQuarter { year: known.year(ctx)?, quarter };
+    let state = state_to_report(ctx, &device, known, about)?;
     let rendered = match format {
         Format::Csv => csv::render(&rows::rows(&state, about), about, rehearsal(&state)),
         Format::Json => format!("{}\n", rows::json(&state, about)),
@@ -109,39 +112,24 @@ pub async fn run(ctx: &Context, args: ReportArgs) -> Result<Done, ClientError> {
     Ok(Done::Well)
 }
 
-/// The state the report speaks of: as asked, and of a locked quarter that of its lock.
-fn state_to_report(
+/// The state the report speaks of: as asked, and of a quarter that was locked by then that of its lock.
+fn state_to_report<'a>(
     ctx: &Context,
     device: &Device,
+    known: Known<'a>,
     about: PlanQuarter,
-    as_of: Option<&str>,
-) -> Result<State, ClientError> {
-    let newest = &device.view().confirmed;
-    let asked = match as_of {
-        None => None,
-        Some(text) => {
-            let to = find::position_or_time(text, newest.zone())?;
-            let last = newest.position;
-            if let ReplayTo::Position(position) = to
-                && position > last
-            {
-                let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", last);
-                return Err(ClientError::NotUnderstood(cause));
-            }
-            Some(device.replay(to, &mut |_, _, _| {})?.state)
-        }
-    };
-    let state = asked.as_ref().unwrap_or(newest);
-    if state.plan(about.year).is_none() {
-        return Err(ClientError::NotUnderstood(Rejected::new("UNKNOWN_PLAN").with("year", about.year)));
-    }
-    let Some(Lock { at, time }) = state.quarter_state(about).lock() else { return Ok(state.clone()) };
+) -> Result<Cow<'a, State>, ClientError> {
+    let state = known.state;
+    let Some(Lock { at, time }) = state.quarter_state(about).lock() else { return Ok(state) };
     let when = office_time(state.zone(), time);
     ctx.notice(&text::with(
         "report.as_of_lock",
         &[("quarter", &about.quarter.number()), ("when", &when), ("position", &at)],
     ));
-    Ok(device.replay(ReplayTo::Position(at), &mut |_, _, _| {})?.state)
+    match at == state.position {
+        true => Ok(state),
+        false => Ok(Cow::Owned(device.replay(ReplayTo::Position(at), &mut |_, _, _| {})?.state)),
+    }
 }
 
 /// The name of a training office.

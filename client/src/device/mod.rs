@@ -334,15 +334,45 @@ impl Device {
         Ok(queued.remove(0))
     }
 
+    /// What would come of commands that work offline and give no reason, each after those before it that the rules take.
+    /// Nothing is queued.
+    ///
+    /// # Errors
+    /// As [`Device::record`] when this device takes no commands at all.
+    pub fn preview_all(&self, commands: impl Iterator<Item = Command>) -> Result<Vec<Outcome>, ClientError> {
+        self.takes_commands()?;
+        let (now, held_as_a_whole) = (self.now(), self.held_as_a_whole());
+        let mut state = self.view.state.clone();
+        let mut sequence = self.outbox.last() + 1;
+        let mut previews = Vec::new();
+        for command in commands {
+            let (origin, author) = (self.identity.origin, self.identity.person);
+            let envelope = Envelope { origin, sequence, author, made_at: now, has_reason: false, command };
+            let preview = count_in(&mut state, &envelope, now);
+            let refused = matches!(preview, Outcome::Refused(_));
+            sequence += u32::from(!refused);
+            previews.push(match &held_as_a_whole {
+                Some(cause) if !refused => Outcome::Held(cause.clone()),
+                _ => preview,
+            });
+        }
+        Ok(previews)
+    }
+
+    /// Nothing that this device makes would be taken when its rights are gone or its feed is not its own.
+    fn takes_commands(&self) -> Result<(), ClientError> {
+        if self.is_revoked() {
+            return Err(ClientError::NotAdmitted(self.revoked()));
+        }
+        self.check_feed()
+    }
+
     /// Queues commands that work offline, all or none, with one write. Each is previewed after those before it.
     ///
     /// # Errors
     /// As [`Device::record`]; the first that the rules refuse.
     pub fn record_all(&mut self, commands: Vec<(Command, Texts)>) -> Result<Vec<Queued>, ClientError> {
-        if self.is_revoked() {
-            return Err(ClientError::NotAdmitted(self.revoked()));
-        }
-        self.check_feed()?;
+        self.takes_commands()?;
         let (made_at, first) = (self.now(), self.outbox.last() + 1);
         let held_as_a_whole = self.held_as_a_whole();
         let mut state = (commands.len() > 1 && held_as_a_whole.is_none()).then(|| self.view.state.clone());

@@ -4,7 +4,6 @@ use std::mem;
 
 use prost::Message;
 use renaksi_domain::ids::Origin;
-use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Record, State};
 use renaksi_ledger::merkle::{Frontier, leaf_hash};
 use renaksi_ledger::{Entry, Error, Head, Log, LogId, LogKind, LogReader, Opened};
@@ -17,6 +16,9 @@ use super::home::{Home, Identity};
 use super::outbox::log_error;
 use super::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
+
+/// Is shown each record with the state after it, its stored form and what lies beside it.
+pub type OnState<'a> = dyn FnMut(&State, &Record, &log::Record, &[u8]) + 'a;
 
 /// Where the fold of the replica ended before the replica did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +197,38 @@ impl Device {
         self.replica.reader()
     }
 
+    /// The last record up to a point; 0 when the point lies before the first.
+    ///
+    /// # Errors
+    /// NotUnderstood `POSITION_UNKNOWN` past the head; Integrity `RECORD_UNREADABLE` or `REPLICA_DAMAGED`.
+    pub fn position_of(&self, point: ReplayTo) -> Result<u64, ClientError> {
+        let head = self.replica.head().size;
+        let until = match point {
+            ReplayTo::Head => return Ok(head),
+            ReplayTo::Position(position) if position > head => {
+                let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", head);
+                return Err(ClientError::NotUnderstood(cause));
+            }
+            ReplayTo::Position(position) => return Ok(position),
+            ReplayTo::Time(time) if self.replica.stopped.is_none() && time >= self.view.confirmed.time => {
+                return Ok(head);
+            }
+            ReplayTo::Time(time) => time,
+        };
+        for commit in self.replica.reader().iter(1) {
+            let commit = commit.map_err(|error| replica_error(&error))?;
+            for (position, entry) in (commit.first..).zip(&commit.entries) {
+                let record = log::Record::decode(&*entry.leaf).map_err(|source| {
+                    unreadable(position, &DecodeError::Malformed { message: "Record", source })
+                })?;
+                if record.time_us > until.0 {
+                    return Ok(position - 1);
+                }
+            }
+        }
+        Ok(head)
+    }
+
     /// Folds the replica again from its first record, showing each record as it is folded.
     ///
     /// # Errors
@@ -204,16 +238,15 @@ impl Device {
         to: ReplayTo,
         on_record: &mut dyn FnMut(&Record, &log::Record, &[u8]),
     ) -> Result<Fold, ClientError> {
-        let head = self.replica.head().size;
-        let (last, until) = match to {
-            ReplayTo::Head => (head, Timestamp(i64::MAX)),
-            ReplayTo::Position(position) if position > head => {
-                let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", head);
-                return Err(ClientError::NotUnderstood(cause));
-            }
-            ReplayTo::Position(position) => (position, Timestamp(i64::MAX)),
-            ReplayTo::Time(time) => (head, time),
-        };
+        self.replay_states(to, &mut |_, record, stored, aside| on_record(record, stored, aside))
+    }
+
+    /// The same, showing with each record the state after it.
+    ///
+    /// # Errors
+    /// As [`Device::replay`].
+    pub fn replay_states(&self, to: ReplayTo, on_record: &mut OnState<'_>) -> Result<Fold, ClientError> {
+        let last = self.position_of(to)?;
         let mut fold = Fold::default();
         if last == 0 {
             return Ok(fold);
@@ -221,15 +254,12 @@ impl Device {
         for commit in self.replica.reader().iter(1) {
             let commit = commit.map_err(|error| replica_error(&error))?;
             for (position, entry) in (commit.first..).zip(&commit.entries) {
-                let later = |record: &log::Record| record.time_us > until.0;
-                if position > last
-                    || (until.0 < i64::MAX && log::Record::decode(&*entry.leaf).is_ok_and(|r| later(&r)))
-                {
+                if position > last {
                     return Ok(fold);
                 }
                 let (record, stored) =
                     fold.absorb(&entry.leaf).map_err(|error| unreadable(position, &error))?;
-                on_record(&record, &stored, &entry.aside);
+                on_record(&fold.state, &record, &stored, &entry.aside);
             }
         }
         Ok(fold)

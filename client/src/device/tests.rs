@@ -281,6 +281,25 @@ fn a_preview_that_is_refused_queues_nothing() {
 }
 
 #[test]
+fn previews_of_many_follow_each_other_and_queue_nothing() {
+    let fixture = Fixture::new();
+    let mut device = fixture.open();
+    device.record(add("12"), Texts::default()).unwrap();
+    let view = device.view().clone();
+    // The second command would be the entry that the third one voids, which gives no reason.
+    let entry = CommandKey::new(Origin(1), 3);
+    let void = Command::Entry(EntryCommand::Void(EntryVersion { entry, base: entry }));
+    let previews = device.preview_all([add("1"), add("2"), void, add("-3"), add("4")].into_iter()).unwrap();
+    let refused = |preview: &Outcome| match preview {
+        Outcome::Refused(cause) => Some(cause.code.name()),
+        _ => None,
+    };
+    let refused: Vec<_> = previews.iter().map(refused).collect();
+    assert_eq!(refused, [None, None, Some("REASON_MISSING"), Some("NEGATIVE_COUNT"), None]);
+    assert_eq!((device.view(), device.outbox.last()), (&view, 1));
+}
+
+#[test]
 fn what_would_be_held_waits_and_does_not_count() {
     let fixture = Fixture::new();
     let mut device = fixture.open();

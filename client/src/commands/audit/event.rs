@@ -110,6 +110,12 @@ impl<'a> Narrator<'a> {
         event
     }
 
+    /// The next record, of which nothing is to be told.
+    pub fn pass(&mut self, record: &Record) {
+        self.count(record);
+        self.imports.indicator(self.state, record);
+    }
+
     fn count(&mut self, record: &Record) {
         if !matches!(record.outcome, Outcome::Recorded(_)) {
             return;

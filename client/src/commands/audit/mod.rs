@@ -1,6 +1,7 @@
 //! The audit trail: every record in words, one record whole, a replay from nothing, and the proof that nothing was
 //! changed. Only reads.
 
+mod diff;
 mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -48,6 +49,8 @@ pub enum AuditCommandLine {
         #[arg(long)]
         to: Option<String>,
     },
+    /// What changed between two points, figure by figure, with the records that did it
+    Diff(diff::DiffArgs),
     /// Hashes and signatures of every record
     Verify,
 }
@@ -81,6 +84,7 @@ pub async fn run(ctx: &Context, command: AuditCommandLine) -> Result<Done, Clien
         AuditCommandLine::Log(args) => print_log(ctx, &args),
         AuditCommandLine::Show { position } => show::run(ctx, position),
         AuditCommandLine::Replay { to } => verify::replay(ctx, to.as_deref()),
+        AuditCommandLine::Diff(args) => diff::run(ctx, &args),
         AuditCommandLine::Verify => verify::run(ctx).await,
     }
 }

@@ -5,7 +5,7 @@ use renaksi_domain::command::Command;
 use renaksi_domain::entry::{AddEntry, EntryCommand};
 use renaksi_proto::log::Texts;
 
-use super::{ReadingArgs, queue};
+use super::{ReadingArgs, queue, year_of};
 use crate::context::{Context, Done};
 use crate::error::{ClientError, Rejected};
 use crate::{find, render, text};
@@ -44,12 +44,7 @@ pub(super) fn run(ctx: &Context, args: &AddArgs) -> Result<Done, ClientError> {
         Some(text) => find::date(text)?,
         None => state.day(device.now()),
     };
-    // The day tells the year, unless it is named or has no plan.
-    let year = match ctx.year.is_none() && state.plan(on.year()).is_some() {
-        true => on.year(),
-        false => ctx.year(state, device.now())?,
-    };
-    let id = find::indicator(state, year, &args.indicator)?;
+    let id = find::indicator(state, year_of(ctx, state, on, device.now())?, &args.indicator)?;
     let said = match state.indicator(id) {
         Some(indicator) => text::with(
             "entry.added",

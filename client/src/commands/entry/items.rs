@@ -52,20 +52,29 @@ pub struct Item {
 /// When the replica cannot be read.
 pub fn all(device: &Device) -> Result<Vec<Item>, ClientError> {
     let view = device.view();
-    let state = &view.confirmed;
+    let mut items = known(device, &view.confirmed)?;
+    items.extend(view.handed_in.iter().map(|handed_in| of_handed_in(&view.state, handed_in)));
+    items.extend(view.pending.iter().map(|pending| of_pending(&view.state, pending)));
+    Ok(items)
+}
+
+/// What a state of the office's log knows, in the order of the log.
+///
+/// # Errors
+/// When the replica cannot be read.
+pub fn known(device: &Device, state: &State) -> Result<Vec<Item>, ClientError> {
     let mut items: Vec<Item> = state.entries.iter().map(of_entry).collect();
     // What was released has become an entry, or a change of one.
     let held = state.held.iter().filter(|(_, held)| held.fate != Fate::Released);
     items.extend(held.map(|(key, held)| of_held(state, *key, held)));
-    items.extend(history::refused(device)?.into_iter().map(|refused| Item {
+    let refused = history::refused(device)?.into_iter().filter(|refused| refused.position <= state.position);
+    items.extend(refused.map(|refused| Item {
         state: "refused",
         position: Some(refused.position),
         cause: Some(Rejected::from(&refused.cause)),
         ..of_command(state, refused.key, device.identity().person, &refused.command)
     }));
     items.sort_by_key(|item| item.position);
-    items.extend(view.handed_in.iter().map(|handed_in| of_handed_in(&view.state, handed_in)));
-    items.extend(view.pending.iter().map(|pending| of_pending(&view.state, pending)));
     Ok(items)
 }
 
@@ -187,9 +196,13 @@ fn of_command(state: &State, key: CommandKey, author: PersonId, command: &Comman
 }
 
 impl Item {
-    /// One object of `entries`.
+    /// One object of `entries`, in the words of what is known now.
     pub fn json(&self, device: &Device) -> Value {
-        let state = &device.view().state;
+        self.json_in(device, &device.view().state)
+    }
+
+    /// The same in the words of a state.
+    pub fn json_in(&self, device: &Device, state: &State) -> Value {
         let indicator = self.indicator.and_then(|id| state.indicator(id));
         let (quantity, numerator, denominator, text) = match &self.reading {
             Some(Reading::Quantity(quantity)) => (Some(quantity.plain()), None, None, None),

@@ -1,42 +1,63 @@
 //! `indicator show`: settings, target versions, figures, entries and held work of one indicator.
 
+use std::fmt::Display;
+
 use renaksi_domain::State;
 use renaksi_domain::indicator::{Indicator, TargetVersion};
 use renaksi_domain::time::Quarter;
 use serde_json::{Value, json};
 
+use super::super::audit::words::office_time;
 use super::super::entry::items;
+use crate::as_of::Known;
 use crate::context::{Context, Done};
 use crate::error::ClientError;
 use crate::render::{self, Align, Column, Paint};
+use crate::text;
 use crate::view::{self, Row};
-use crate::{find, text};
 
-pub(super) fn run(ctx: &Context, wanted: &str, quarter: Option<u32>) -> Result<Done, ClientError> {
+pub(super) fn run(
+    ctx: &Context,
+    wanted: &str,
+    quarter: Option<u32>,
+    as_of: Option<&str>,
+) -> Result<Done, ClientError> {
     let device = ctx.device()?;
-    let state = &device.view().confirmed;
-    let year = ctx.year(state, device.now())?;
-    let id = find::indicator(state, year, wanted)?;
-    let quarter = match quarter {
-        Some(number) => find::quarter(number)?,
-        None => state.default_quarter(year, device.now()),
-    };
+    let known = Known::at(&device, as_of)?;
+    let state = &*known.state;
+    let year = known.year(ctx)?;
+    let id = known.indicator(year, wanted)?;
+    let quarter = known.quarter(year, quarter)?;
     let Some(indicator) = state.indicator(id) else { return Ok(Done::Well) };
     let row = view::row(state, id, indicator, quarter);
-    let mut items = items::all(&device)?;
+    let mut items = match known.is_asked() {
+        // What waits on this device was not known to anybody then.
+        true => items::known(&device, state)?,
+        false => items::all(&device)?,
+    };
     items.retain(|item| item.indicator == Some(id));
     items::add_texts(&device, &mut items)?;
     match ctx.json {
         true => {
+            let json = |item: &items::Item| match known.is_asked() {
+                true => item.json_in(&device, state),
+                false => item.json(&device),
+            };
             let mut answer = row.json(quarter);
             answer["settings"] = settings_json(state, indicator);
             answer["versions"] = json!(versions_json(state, indicator));
-            answer["entries"] = json!(items.iter().map(|item| item.json(&device)).collect::<Vec<_>>());
+            answer["entries"] = json!(items.iter().map(json).collect::<Vec<_>>());
             answer["quarter"] = json!(quarter.number());
             answer["position"] = json!(state.position);
+            answer["as_of"] = known.json();
             ctx.print_json(&answer);
         }
         false => {
+            if known.is_asked() {
+                let when = office_time(state.zone(), state.time);
+                let said = [("position", &state.position as &dyn Display), ("when", &when)];
+                ctx.print(&render::paint(ctx.color, Paint::Faint, &text::with("indicator.as_of", &said)));
+            }
             tell(ctx, state, indicator, &row, quarter);
             ctx.print(&heading(ctx, &text::count("indicator.entries", items.len() as u64, &[])));
             if !items.is_empty() {

@@ -1,7 +1,5 @@
 //! `plan import`: reads the file, says everything about it, and (without `--dry-run`) submits it as one group.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,6 +13,7 @@ use renaksi_proto::log::Texts;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::super::file;
 use super::super::revision::{ask, fresh};
 use crate::context::{Context, Done};
 use crate::device::Device;
@@ -39,7 +38,7 @@ pub struct ImportArgs {
 }
 
 pub(super) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Done, ClientError> {
-    let bytes = read(args)?;
+    let bytes = file::read(&args.file, txt::FILE_BYTES_MAX as u64)?;
     let mut plan = txt::read_plan(&bytes).map_err(|error| {
         let whole = std::fs::metadata(&args.file).ok().filter(|file| file.is_file()).map(|file| file.len());
         ClientError::NotAdmitted(no_plan(&error, whole))
@@ -68,23 +67,6 @@ pub(super) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Done, Client
         false => tell(ctx, &plan, position),
     }
     Ok(Done::Well)
-}
-
-/// Reads no more than one byte over the limit: what has no end (a device, a pipe) ends there too.
-fn read(args: &ImportArgs) -> Result<Vec<u8>, ClientError> {
-    let about = |code| Rejected::new(code).with("path", args.file.display());
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => ClientError::NotUnderstood(about("FILE_NOT_FOUND")),
-        _ => ClientError::Failed(about("IO_FAILED").with("cause", error)),
-    };
-    let file = File::open(&args.file).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        let cause = about("IO_FAILED").with("cause", text::say("common.is_folder"));
-        return Err(ClientError::Failed(cause));
-    }
-    let mut bytes = Vec::new();
-    file.take(txt::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
 }
 
 /// A plan of another office is imported all the same: offices are renamed. It is not imported without a word.

@@ -5,9 +5,9 @@ use renaksi_domain::State;
 use renaksi_domain::time::Quarter;
 use serde_json::{Value, json};
 
+use crate::as_of::Known;
 use crate::context::{Context, Done};
-use crate::device::{Device, ReplayTo};
-use crate::error::{ClientError, Rejected};
+use crate::error::ClientError;
 use crate::render::{self, Align, Column, Paint};
 use crate::view::{self, Row, Subject};
 use crate::{find, text};
@@ -28,47 +28,25 @@ pub struct ShowArgs {
 
 pub(super) fn run(ctx: &Context, args: &ShowArgs) -> Result<Done, ClientError> {
     let device = ctx.device()?;
-    let earlier = match &args.as_of {
-        Some(text) => Some(state_at(&device, text)?),
-        None => None,
-    };
-    let state = earlier.as_ref().unwrap_or(&device.view().confirmed);
-    let now = if earlier.is_some() { state.time } else { device.now() };
-    let year = ctx.year(state, now)?;
-    let quarter = match args.quarter {
-        Some(number) => find::quarter(number)?,
-        None => state.default_quarter(year, now),
-    };
+    let known = Known::at(&device, args.as_of.as_deref())?;
+    let state = &*known.state;
+    let year = known.year(ctx)?;
+    let quarter = known.quarter(year, args.quarter)?;
     let unit = args.unit.as_deref().map(|name| find::unit(state, name)).transpose()?;
     let rows = view::rows(state, year, quarter, unit);
     match ctx.json {
-        true => ctx.print_json(&plan_json(state, year, quarter, args.as_of.as_deref(), &rows)),
+        true => ctx.print_json(&plan_json(&known, year, quarter, &rows)),
         false => tell(ctx, state, year, quarter, &rows),
     }
     let pending = device.view().pending.len() as u64;
-    if pending > 0 && earlier.is_none() {
+    if pending > 0 && !known.is_asked() {
         ctx.notice(&text::count("plan.pending", pending, &[]));
     }
     Ok(Done::Well)
 }
 
-/// The state that an earlier position or time had.
-///
-/// # Errors
-/// Exit 2 when it lies after what this device has seen.
-pub fn state_at(device: &Device, text: &str) -> Result<State, ClientError> {
-    let to = find::position_or_time(text, device.view().confirmed.zone())?;
-    let last = device.view().confirmed.position;
-    if let ReplayTo::Position(position) = to
-        && position > last
-    {
-        let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", last);
-        return Err(ClientError::NotUnderstood(cause));
-    }
-    Ok(device.replay(to, &mut |_, _, _| {})?.state)
-}
-
-fn plan_json(state: &State, year: i16, quarter: Quarter, as_of: Option<&str>, rows: &[Row<'_>]) -> Value {
+fn plan_json(known: &Known<'_>, year: i16, quarter: Quarter, rows: &[Row<'_>]) -> Value {
+    let state = &known.state;
     let plan = state.plan(year);
     json!({
         "office": plan.map(|plan| &plan.title),
@@ -76,7 +54,7 @@ fn plan_json(state: &State, year: i16, quarter: Quarter, as_of: Option<&str>, ro
         "state": plan.map(|plan| plan.state.name()),
         "quarter": quarter.number(),
         "position": state.position,
-        "as_of": as_of.map(|asked| json!({ "asked": asked, "position": state.position, "time": state.time.rfc3339() })),
+        "as_of": known.json(),
         "rows": rows.iter().map(|row| row.json(quarter)).collect::<Vec<_>>(),
     })
 }
