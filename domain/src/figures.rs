@@ -27,7 +27,8 @@ pub enum Period {
 }
 
 impl Period {
-    fn last(self) -> Quarter {
+    /// The quarter it ends with.
+    pub fn last(self) -> Quarter {
         match self {
             Period::Quarter(quarter) | Period::ToDate(quarter) => quarter,
             Period::Year => Quarter::Q4,
@@ -132,16 +133,23 @@ impl Line {
 /// The figures of an indicator over a period: those that its lock froze, else those of now.
 pub fn line(state: &State, indicator: &Indicator, period: Period) -> Line {
     let closing = PlanQuarter { year: indicator.year, quarter: period.last() };
-    let lock = state.quarter_state(closing).lock();
-    match (lock, &indicator.frozen[period.last().index()]) {
-        (Some(lock), Some(frozen)) => {
+    match &indicator.frozen[period.last().index()] {
+        Some(frozen) if state.is_locked(closing) => {
             let basis = match period {
                 Period::Quarter(_) => &frozen.quarter,
                 Period::ToDate(_) | Period::Year => &frozen.to_date,
             };
-            Line::of(basis.clone(), state.config.bands_at(lock.at))
+            Line::of(basis.clone(), bands_of(state, closing))
         }
         _ => current_line(state, indicator, period),
+    }
+}
+
+/// The bands of a quarter's ratings: those that held at its lock, else those of now.
+pub(crate) fn bands_of(state: &State, quarter: PlanQuarter) -> &Bands {
+    match state.quarter_state(quarter).lock() {
+        Some(lock) => state.config.bands_at(lock.at),
+        None => state.config.bands(),
     }
 }
 

@@ -25,6 +25,7 @@ pub mod quarter;
 pub mod quotient;
 pub mod rejection;
 pub mod revision;
+pub mod rollup;
 pub mod state;
 pub mod sum;
 pub mod tally;

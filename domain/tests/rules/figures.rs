@@ -1,5 +1,7 @@
+use renaksi_domain::achievement::two_decimals;
 use renaksi_domain::figures::Period::{Quarter as Q, ToDate, Year};
 use renaksi_domain::figures::PeriodTarget;
+use renaksi_domain::rollup::{Mean, Under, roll_up};
 use renaksi_domain::time::Quarter::{Q1, Q2, Q3, Q4};
 
 use crate::office::{Office, id};
@@ -193,4 +195,27 @@ fn figures_use_the_kind_of_the_quarter_asked_about() {
     office.expect("asn", Q(Q3), "28 | 28 | not reported | 100.00 | NOT_VERIFIED");
     office.expect("asn", Year, "28 | 28 | not reported | 100.00 | NOT_VERIFIED");
     assert_eq!(office.state.indicator(id("asn")).unwrap().settings_in(Q2).kind.name(), "sum");
+}
+
+#[test]
+fn a_roll_up_is_the_mean_of_what_can_be_computed_and_tells_what_was_left_out() {
+    let mut office = Office::established();
+    office.at("2024-03-20 08:00").does("ayu add uttp 70 2024-03-20");
+    office.does("ayu add asn 14 2024-03-20");
+    office.does("kabid verify ayu/1");
+    // Below the program `tera`: uttp 100 %, asn 50 %, laporan not planned.
+    let program = roll_up(&office.state, 2024, Under::Indicator(id("tera")), Q(Q1)).unwrap();
+    let told = |mean: &Mean| {
+        (mean.achievement.as_ref().map(two_decimals).unwrap_or_default(), mean.counted, mean.left_out)
+    };
+    assert_eq!(told(&program.reported), ("75.00".to_owned(), 2, 1));
+    assert_eq!(told(&program.verified), ("100.00".to_owned(), 1, 2));
+    assert_eq!(program.rating.as_deref(), Some("Sangat Tinggi"));
+    // Its own indicator stands beside it, and the objective takes its strategic indicators only.
+    office.expect("tera", Q(Q1), "12.5 | not reported | not reported | NOT_REPORTED | NOT_REPORTED");
+    let objective = roll_up(&office.state, 2024, Under::Objective(0), Q(Q1)).unwrap();
+    assert_eq!(told(&objective.reported), (String::new(), 0, 1));
+    assert_eq!(objective.rating, None);
+    assert_eq!(roll_up(&office.state, 2024, Under::Indicator(id("uttp")), Q(Q1)), None);
+    assert_eq!(roll_up(&office.state, 2023, Under::Objective(0), Q(Q1)), None);
 }
