@@ -270,6 +270,7 @@ mod tests {
         "ENROLMENT_UNPROVEN",
         "HOST_RECORD_WRONG",
         "OUTCOME_DIFFERS",
+        "TIMED_EVENT_MISSING",
         "LOG_NEWER",
         "FILE_NOT_FOUND",
     ];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
-use renaksi_domain::ids::PersonId;
+use renaksi_domain::ids::{GrantId, PersonId};
 use renaksi_domain::time::Timestamp;
 use renaksi_ledger::LogReader;
 use renaksi_proto::clock::Clock;
@@ -17,7 +17,7 @@ use crate::data::Data;
 use crate::error::ServerError;
 use crate::office::{self, Checked, Office};
 use crate::people::{self, Invited};
-use crate::services::host::{UNIT_KEY, UnitNote, from_status};
+use crate::services::host::from_status;
 
 /// A connection to the server that runs on this folder; `None` when none does.
 async fn running(data: &Data) -> Option<HostClient<Channel>> {
@@ -44,14 +44,11 @@ pub async fn invite(
             role: role.to_owned(),
             unit: unit.unwrap_or_default().to_owned(),
         };
-        let answer = client.invite(request).await.map_err(|status| from_status(&status))?;
-        let note = answer.metadata().get_bin(UNIT_KEY).and_then(|value| value.to_bytes().ok());
-        // Without it a server of another release answers, which does not say.
-        let note: UnitNote = note.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default();
-        let answer = answer.into_inner();
+        let answer = client.invite(request).await.map_err(|status| from_status(&status))?.into_inner();
         return Ok(Invited {
-            unit_added: note.added,
-            unit_idle: note.idle,
+            unit_added: answer.unit_added,
+            unit_idle: answer.unit_idle.then_some(answer.near),
+            grant: (answer.grant != 0).then_some(GrantId(answer.grant)),
             text: answer.invite,
             person: PersonId(answer.person),
             expires: Timestamp(answer.expires_us),

@@ -80,6 +80,9 @@ pub enum ServerError {
         path.display(), kind(*written), kind(*founded)
     )]
     RehearsalFlag { path: PathBuf, written: bool, founded: bool },
+    /// A newer release has taken the office over.
+    #[error("the office is decided by rules {rules}, and this release knows {known}")]
+    NewerRules { rules: u32, known: u32 },
     /// The running server answered no.
     #[error("the running server says: {message}")]
     Running { code: String, message: String, hint: String, exit: u8 },
@@ -127,6 +130,7 @@ impl ServerError {
             Self::Record { .. } => "RECORD_UNREADABLE".into(),
             Self::LogLost(_) => "LOG_DAMAGED".into(),
             Self::Unreadable { .. } | Self::RehearsalFlag { .. } => "FILE_DAMAGED".into(),
+            Self::NewerRules { .. } => "RELEASE_TOO_OLD".into(),
             Self::Running { code, .. } => code.clone(),
             Self::Log { source, .. } if is_damage(source) => "LOG_DAMAGED".into(),
             Self::Log { source: renaksi_ledger::Error::Locked { .. }, .. } => "DATA_IN_USE".into(),
@@ -155,6 +159,7 @@ impl ServerError {
             }
             Self::Unreadable { path, .. } => damaged_file_hint(path),
             Self::Differs { .. } => "keep the folder as it is, and report it".into(),
+            Self::NewerRules { .. } => "a newer release has served this office; install it again".into(),
             Self::Listen { .. } => {
                 "another server may run there; name a free address with --listen or --web".into()
             }

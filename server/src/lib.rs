@@ -19,6 +19,7 @@ pub mod push;
 pub mod receipts;
 pub mod serve;
 pub mod services;
+pub mod sightings;
 pub mod status;
 pub mod web;
 pub mod writer;

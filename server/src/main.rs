@@ -361,7 +361,11 @@ fn print_invite(as_json: bool, invited: &Invited, office: Option<Uuid>, rehearsa
             "expires": expires,
             "rehearsal": rehearsal,
             "unit_added": invited.unit_added,
+            "waiting_for_confirmation": invited.grant.is_some(),
         });
+        if let Some(grant) = invited.grant {
+            value["grant"] = json!(grant.0);
+        }
         if let Some(office) = office {
             value["office"] = json!(office.to_string());
         }
@@ -369,6 +373,9 @@ fn print_invite(as_json: bool, invited: &Invited, office: Option<Uuid>, rehearsa
     } else {
         say_rehearsal(rehearsal);
         println!("{}", invited.text);
+        if let Some(grant) = invited.grant {
+            eprintln!("the role holds once the head of office confirms it: `renaksi user confirm {grant}`");
+        }
         eprintln!("valid once, until {expires}: on the person's device run `renaksi enroll INVITE`");
     }
 }

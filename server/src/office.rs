@@ -1,18 +1,22 @@
 //! One open office: its log, the state folded from it, and the threads that write.
 
 use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
-use renaksi_domain::{FOLD_VERSION, State};
+use renaksi_domain::time::Timestamp;
+use renaksi_domain::{FOLD_VERSION, RULES_VERSION, State};
 use renaksi_ledger::{Log, LogId, LogOptions, LogReader, NewSnapshot, Snapshots};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::fold::Fold;
 use renaksi_proto::snapshot;
+use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{oneshot, watch};
 
 use crate::data::{Data, ServerFile, private_folder};
@@ -21,6 +25,7 @@ use crate::error::ServerError;
 use crate::invites::Invites;
 use crate::office_index::OfficeIndex;
 use crate::push::Push;
+use crate::sightings::Sightings;
 use crate::status::Fault;
 use crate::writer::{Behind, HostAct, HostError, Job, NotDurable, PushAnswer, Writer};
 
@@ -136,6 +141,7 @@ pub struct Office {
     pub authority: [u8; 32],
     pub directory: Mutex<Directory>,
     pub invites: Mutex<Invites>,
+    pub sightings: Mutex<Sightings>,
     /// Held over an invite or an enrolment from its first look at the people to its last file, so that two at once never
     /// both find that somebody is new.
     pub console: tokio::sync::Mutex<()>,
@@ -202,6 +208,9 @@ impl Office {
         let snapshots = Snapshots::open(&data.office("snapshots"), id).map_err(failed)?;
         let fold = fold_from_snapshot(&reader, &snapshots, id)?;
         same_flag(data, &file, rehearsal(&fold.state))?;
+        if fold.state.rules > RULES_VERSION {
+            return Err(ServerError::NewerRules { rules: fold.state.rules, known: RULES_VERSION });
+        }
         let name = office_name(&fold.state);
         let index =
             OfficeIndex::open(data.office("index"), id, reader.clone()).map_err(ServerError::Index)?;
@@ -218,6 +227,7 @@ impl Office {
         let authority = crate::authority::load(&data.authority())?.fingerprint;
         let directory = Mutex::new(Directory::open(data.office("directory.json"))?);
         let invites = Mutex::new(Invites::open(data.office("invites.json"))?);
+        let sightings = Mutex::new(Sightings::open(data.office("seen.json")));
         let (jobs, threads) = start(log, &shared)?;
         Ok(Office {
             shared,
@@ -226,6 +236,7 @@ impl Office {
             authority,
             directory,
             invites,
+            sightings,
             console: tokio::sync::Mutex::new(()),
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(threads),
@@ -260,6 +271,7 @@ impl Office {
             // A thread that panicked has said so on stderr; the rest is closed all the same.
             let _ = thread.join();
         }
+        self.sightings.lock().unwrap_or_else(PoisonError::into_inner).write();
     }
 
     /// Stops, and lets go of the folder.
@@ -306,10 +318,42 @@ fn start(log: Log, shared: &Arc<Shared>) -> Result<Started, ServerError> {
         let shared = Arc::clone(shared);
         move || follow(&shared, &commits)
     })?;
-    let writer = Writer::new(log, Arc::clone(shared), behind);
-    // If this fails, the index thread ends with the last sender.
+    let (alarm, times) = mpsc::channel();
+    let alarm_thread = spawn("alarm", {
+        let (jobs, clock) = (jobs.downgrade(), shared.clock.clone());
+        move || ring(&jobs, &times, &clock)
+    })?;
+    let writer = Writer::new(log, Arc::clone(shared), behind, alarm);
+    // If this fails, the other threads end with the last sender.
     let writer = spawn("writer", move || writer.run(queue))?;
-    Ok((jobs, vec![writer, index]))
+    Ok((jobs, vec![writer, index, alarm_thread]))
+}
+
+/// How long the alarm sleeps at most: clocks are set, and a rehearsal's is played.
+const ALARM_SLEEP_MAX: Duration = Duration::from_millis(500);
+
+/// The alarm's thread: wakes the writer when something is due by itself, also when nobody writes. It holds no queue open.
+fn ring(jobs: &WeakSender<Job>, times: &mpsc::Receiver<Option<Timestamp>>, clock: &Clock) {
+    let mut due = None;
+    loop {
+        let told = match due {
+            None => times.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => times.recv_timeout(ALARM_SLEEP_MAX),
+        };
+        match told {
+            Ok(next) => due = next,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if due.is_some_and(|due| due <= clock.now()) {
+            // The writer tells the next time once it has recorded this.
+            due = None;
+            let Some(jobs) = jobs.upgrade() else { return };
+            if jobs.blocking_send(Job::Due).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {

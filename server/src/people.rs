@@ -5,8 +5,10 @@ use std::sync::PoisonError;
 
 use renaksi_domain::State;
 use renaksi_domain::command::Command;
-use renaksi_domain::ids::{PersonId, UnitId};
-use renaksi_domain::people::{AddPerson, AddUnit, Assign, Assignment, PeopleCommand, Role, folded};
+use renaksi_domain::ids::{GrantId, PersonId, UnitId};
+use renaksi_domain::people::{
+    AddPerson, AddUnit, Assign, Assignment, Grant, GrantState, PeopleCommand, Role, folded,
+};
 use renaksi_domain::time::Timestamp;
 
 use crate::error::ServerError;
@@ -24,6 +26,8 @@ pub struct Invited {
     pub unit_added: bool,
     /// With a plan, and a unit that is new: units of the plan whose names are near. None where nobody needs to look.
     pub unit_idle: Option<Vec<String>>,
+    /// The role waits under this number until the head of office confirms it.
+    pub grant: Option<GrantId>,
 }
 
 /// A name as it is kept: trimmed, printable, not too long.
@@ -77,12 +81,24 @@ pub async fn invite(
         Some(name) => tokio::task::block_in_place(|| idle_unit(office, name)),
         None => None,
     };
+    let grant = tokio::task::block_in_place(|| waiting(office, person, role));
     let mut random = [0; 20];
     getrandom::fill(&mut random).map_err(ServerError::Random)?;
     let made = office.invites.lock().unwrap_or_else(PoisonError::into_inner).make(person, now, random);
     let (code, expires) = made?;
     let text = invites::text(&office.file.address, &code, &office.authority);
-    Ok(Invited { text, person, expires, unit_added: added.is_some(), unit_idle })
+    Ok(Invited { text, person, expires, unit_added: added.is_some(), unit_idle, grant })
+}
+
+/// The grant that the head of office has to confirm before the person has the role.
+fn waiting(office: &Office, person: PersonId, role: Role) -> Option<GrantId> {
+    let fold = office.shared.durable().ok()?;
+    let grants = &fold.state.people.grants;
+    grants.iter().rposition(|grant| waits(grant, person, role)).map(GrantId::after)
+}
+
+fn waits(grant: &Grant, person: PersonId, role: Role) -> bool {
+    (grant.state, grant.person, grant.assignment.role) == (GrantState::Waiting, person, role)
 }
 
 /// Where there is a plan, a unit that it does not know has no indicators: the units that may have been meant.
@@ -141,7 +157,9 @@ fn assigning(
     let holds_it = |held: &Assignment| {
         (held.role, held.unit) == (role, unit) && held.holds_on(today) && held.until.is_none()
     };
-    if !held.iter().any(holds_it) {
+    // Asked for again before the head of office has decided, it still is one role.
+    let asked = state.people.grants.iter().any(|grant| waits(grant, person, role));
+    if !asked && !held.iter().any(holds_it) {
         let from = if held.is_empty() { None } else { Some(today) };
         let assignment = Assignment { role, unit, from, until: None };
         commands.push(PeopleCommand::Assign(Assign { person, assignment }));

@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError, mpsc};
 use renaksi_domain::command::{Command, Record};
 use renaksi_domain::ids::{CommandKey, Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
+use renaksi_domain::quarter::{due_by_itself, next_due};
 use renaksi_domain::time::Timestamp;
-use renaksi_domain::{Code, Envelope, Outcome, Rejection, State, decide};
+use renaksi_domain::{Code, Envelope, Outcome, RULES_VERSION, Rejection, State, decide};
 use renaksi_ledger::{Entry, Head, LEAF_BYTES_MAX, Log};
 use renaksi_proto::convert::{command_leaf, encode_record};
 use renaksi_proto::fold::Fold;
@@ -36,6 +37,8 @@ pub type HostAct = Box<dyn FnOnce(&State) -> Vec<PeopleCommand> + Send>;
 pub enum Job {
     Push(Push, oneshot::Sender<Result<PushAnswer, Fault>>),
     Host(HostAct, oneshot::Sender<Result<Vec<Record>, HostError>>),
+    /// Something may be due by itself.
+    Due,
 }
 
 impl std::fmt::Debug for Job {
@@ -43,6 +46,7 @@ impl std::fmt::Debug for Job {
         f.write_str(match self {
             Job::Push(..) => "Job::Push",
             Job::Host(..) => "Job::Host",
+            Job::Due => "Job::Due",
         })
     }
 }
@@ -99,6 +103,8 @@ pub struct Writer {
     log: Log,
     shared: Arc<Shared>,
     behind: mpsc::Sender<Behind>,
+    /// Learns after each commit when something will be due by itself.
+    alarm: mpsc::Sender<Option<Timestamp>>,
     /// Position of the last snapshot, or where this run began.
     snapshot_at: u64,
 }
@@ -132,9 +138,14 @@ impl Drop for StopOnPanic {
 
 impl Writer {
     /// A writer at the log's head.
-    pub fn new(log: Log, shared: Arc<Shared>, behind: mpsc::Sender<Behind>) -> Writer {
+    pub fn new(
+        log: Log,
+        shared: Arc<Shared>,
+        behind: mpsc::Sender<Behind>,
+        alarm: mpsc::Sender<Option<Timestamp>>,
+    ) -> Writer {
         let snapshot_at = log.head().size;
-        Writer { log, shared, behind, snapshot_at }
+        Writer { log, shared, behind, alarm, snapshot_at }
     }
 
     /// Writes until every sender of jobs is gone, then closes the log and leaves a snapshot.
@@ -143,6 +154,7 @@ impl Writer {
     pub fn run(mut self, mut jobs: tokio::sync::mpsc::Receiver<Job>) {
         // Dropped before the queue: whoever finds the queue gone finds the office stopped.
         let _stop = StopOnPanic(Arc::clone(&self.shared));
+        self.begin();
         while let Some(first) = jobs.blocking_recv() {
             if self.shared.is_stopped() {
                 refuse(first);
@@ -164,6 +176,23 @@ impl Writer {
         shared.snapshot();
     }
 
+    /// What comes before everything else: the rules of this release, where an earlier one decided the log until now, and
+    /// what became due while nobody served the office.
+    fn begin(&mut self) {
+        let mut batch = Batch::default();
+        let shared = Arc::clone(&self.shared);
+        let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now(&fold);
+        let adopted = match fold.state.office.is_some() && fold.state.rules < RULES_VERSION {
+            true => self.own_act(&mut fold, &mut batch, adopt_rules(), now).map(|_| ()),
+            false => Ok(()),
+        };
+        // A failed append has stopped the office and said so.
+        let _ = adopted
+            .and_then(|()| self.what_is_due(&mut fold, &mut batch, now))
+            .and_then(|()| self.commit(&mut fold, &mut batch));
+    }
+
     fn drain(&mut self, first: Job, jobs: &mut tokio::sync::mpsc::Receiver<Job>) {
         let mut batch = Batch::default();
         let shared = Arc::clone(&self.shared);
@@ -174,6 +203,10 @@ impl Writer {
             match job {
                 Job::Push(push, answer) => self.push(&mut fold, &mut batch, push, answer),
                 Job::Host(act, answer) => self.host(&mut fold, &mut batch, act, answer),
+                Job::Due => {
+                    let now = self.now(&fold);
+                    let _ = self.what_is_due(&mut fold, &mut batch, now);
+                }
             }
             // After a split nothing more joins, or a steady stream would keep readers from the state for ever.
             let full = batch.split
@@ -206,6 +239,8 @@ impl Writer {
             // The index may lag or be lost; the receiver is gone only when the server stops.
             let _ = self.behind.send(Behind::Commit { head, runs });
         }
+        // The alarm's thread is gone only when the server stops.
+        let _ = self.alarm.send(next_due(&fold.state));
         let position = self.log.head().size;
         answers.into_iter().for_each(|answer| answer(Ok(position)));
         Ok(())
@@ -283,6 +318,7 @@ impl Writer {
         let in_batch = |key| gathered.leaf_of(key);
         let mut receipts = first_receipts(&self.shared, &self.behind, &push.commands[..known], in_batch)?;
         let now = self.now(fold);
+        self.what_is_due(fold, batch, now)?;
         let end = push.end();
         for (index, command) in push.commands.into_iter().skip(known).enumerate() {
             let on_last = (index + 1 == fresh).then_some((push.signature.as_slice(), push.skew_ms));
@@ -337,24 +373,16 @@ impl Writer {
         act: HostAct,
         answer: oneshot::Sender<Result<Vec<Record>, HostError>>,
     ) {
-        let commands = act(&fold.state);
         let now = self.now(fold);
+        if let Err(cause) = self.what_is_due(fold, batch, now) {
+            let _ = answer.send(Err(HostError::NotDurable(cause)));
+            return;
+        }
+        let commands = act(&fold.state);
         let mut records = Vec::with_capacity(commands.len());
         let mut refused = None;
         for command in commands {
-            let command = Command::People(command);
-            let stored = command_leaf(&command, now, &log::Texts::default(), [0; 16]);
-            let envelope = Envelope {
-                origin: Origin::HOST,
-                sequence: 0,
-                author: PersonId(0),
-                made_at: now,
-                has_reason: false,
-                command,
-            };
-            let chain = [0; 32];
-            let command = push::Command { leaf: stored.leaf, aside: stored.aside, envelope, chain };
-            let record = match self.record(fold, batch, command, None, now, None) {
+            let record = match self.own_act(fold, batch, Command::People(command), now) {
                 Ok(record) => record,
                 Err(cause) => {
                     let _ = answer.send(Err(HostError::NotDurable(cause)));
@@ -374,6 +402,36 @@ impl Writer {
                 (Ok(_), None) => Ok(records),
             });
         }));
+    }
+
+    /// Records one act of the server itself, which no device signed.
+    fn own_act(
+        &mut self,
+        fold: &mut Fold,
+        batch: &mut Batch,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Record, NotDurable> {
+        let stored = command_leaf(&command, now, &log::Texts::default(), [0; 16]);
+        let envelope = Envelope {
+            origin: Origin::HOST,
+            sequence: 0,
+            author: PersonId(0),
+            made_at: now,
+            has_reason: false,
+            command,
+        };
+        let command = push::Command { leaf: stored.leaf, aside: stored.aside, envelope, chain: [0; 32] };
+        self.record(fold, batch, command, None, now, None)
+    }
+
+    /// Records what is due by itself, in the order of its times, before anything else is decided at that time.
+    fn what_is_due(&mut self, fold: &mut Fold, batch: &mut Batch, now: Timestamp) -> Result<(), NotDurable> {
+        while let Some(command) = due_by_itself(&fold.state, now) {
+            tracing::info!(?command, "due by itself");
+            self.own_act(fold, batch, Command::Quarter(command), now)?;
+        }
+        Ok(())
     }
 
     /// The server's time, which never runs backwards within an office.
@@ -426,5 +484,10 @@ fn refuse(job: Job) {
         Job::Host(_, answer) => {
             let _ = answer.send(Err(HostError::NotDurable(NotDurable::Stopped)));
         }
+        Job::Due => {}
     }
+}
+
+fn adopt_rules() -> Command {
+    Command::People(PeopleCommand::AdoptRules(RULES_VERSION))
 }

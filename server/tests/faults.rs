@@ -5,10 +5,10 @@
 mod stage;
 
 use prost::Message;
-use renaksi_domain::Code;
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::DeviceId;
 use renaksi_domain::people::{AddUnit, PeopleCommand, RevokeDevice};
+use renaksi_domain::{Code, RULES_VERSION};
 use renaksi_ledger::{Faults, Index, IndexBatch, LogOptions};
 use renaksi_proto::clock::Clock;
 use renaksi_proto::{chain, log, wire};
@@ -272,4 +272,33 @@ async fn a_clean_stop_leaves_a_snapshot_whoever_holds_the_office() {
     stage.office.take().unwrap().close();
     let again = Office::open(&stage.data, Clock::Fixed(NOW)).unwrap();
     assert_eq!(state_hash(&again.shared.durable().unwrap().state), live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_office_of_earlier_rules_adopts_those_of_this_release_once() {
+    let mut stage = Stage::of_rules(1).await;
+    let rules = |office: &Office| office.shared.durable().unwrap().state.rules;
+    assert_eq!(rules(stage.office()), 1);
+    for positions in [4, 4] {
+        let office = stage.office.take().unwrap();
+        tokio::task::block_in_place(|| office.close());
+        stage.office = Some(Office::open(&stage.data, Clock::Fixed(NOW)).unwrap());
+        // The writer records it before the first job, so an answered job finds it there.
+        let none: HostAct = Box::new(|_| Vec::new());
+        stage.office().host(none).await.unwrap();
+        assert_eq!(
+            (stage.office().shared.reader.head().size, rules(stage.office())),
+            (positions, RULES_VERSION)
+        );
+    }
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_office_of_later_rules_is_not_served() {
+    let mut stage = Stage::of_rules(RULES_VERSION + 1).await;
+    tokio::task::block_in_place(|| stage.office.take().unwrap().close());
+    let error = Office::open(&stage.data, Clock::Fixed(NOW)).unwrap_err();
+    assert_eq!(error.code(), "RELEASE_TOO_OLD");
+    assert_eq!(error.to_string(), "the office is decided by rules 3, and this release knows 2");
 }

@@ -11,6 +11,7 @@ mod enroll;
 mod home;
 mod outbox;
 mod replica;
+mod sightings;
 mod standing;
 mod sync;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use home::Identity;
 pub use renaksi_ledger::LogReader;
 pub use renaksi_proto::log::Texts;
 pub use replica::FoldStopped;
+pub use sightings::Sighting;
 pub use verify::{Bad, VerifyReport};
 
 /// What this device knows, and what it has yet to send.

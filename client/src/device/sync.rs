@@ -279,7 +279,7 @@ impl Device {
         ClientError::Unreachable(unknown)
     }
 
-    async fn connect(&self) -> Result<Session, ClientError> {
+    pub(super) async fn connect(&self) -> Result<Session, ClientError> {
         self.check_key()?;
         let authority = self.home.read_authority(self.identity.authority_sha256)?;
         let credentials =

@@ -4,7 +4,8 @@ use prost::Message;
 use renaksi_domain::hash::{StateHash, state_hash};
 use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
-use renaksi_domain::{Code, Command, Outcome, Record, Rejection, State, decide};
+use renaksi_domain::quarter::{QuarterCommand, due_by_itself};
+use renaksi_domain::{Code, Command, Outcome, RULES_VERSION, Record, Rejection, State, decide};
 use renaksi_ledger::LEAF_BYTES_MAX;
 use renaksi_ledger::merkle::Hash;
 use renaksi_proto::convert::{DecodeError, decode_command, decode_record, encode_record};
@@ -33,6 +34,8 @@ pub struct VerifyReport {
     pub checked_texts: u64,
     /// Texts beside a refused command that nobody can read, so that what it committed to is not known.
     pub unreadable_texts: u64,
+    /// Records that another version of the rules decided. Everything else of them was checked.
+    pub not_decided_again: u64,
     /// Of the state that the checked records fold to.
     pub state_hash: StateHash,
     pub first_bad: Option<Bad>,
@@ -43,7 +46,7 @@ pub struct VerifyReport {
 pub struct Bad {
     pub position: u64,
     /// `REPLICA_DAMAGED`, `RECORD_UNREADABLE`, `RECORD_MISPLACED`, `HOST_RECORD_WRONG`, `AUTHOR_WRONG`, `SEQUENCE_GAP`,
-    /// `OUTCOME_DIFFERS`, `ENROLMENT_UNPROVEN`, `SIGNATURE_INVALID`, `SIGNATURE_MISSING`,
+    /// `TIMED_EVENT_MISSING`, `OUTCOME_DIFFERS`, `ENROLMENT_UNPROVEN`, `SIGNATURE_INVALID`, `SIGNATURE_MISSING`,
     /// `TEXTS_DIFFER`.
     pub code: String,
     /// The same with the objects it names.
@@ -78,6 +81,7 @@ impl Device {
             checked_signatures: 0,
             checked_texts: 0,
             unreadable_texts: 0,
+            not_decided_again: 0,
             state_hash: state_hash(&State::default()),
             first_bad: None,
         };
@@ -110,6 +114,7 @@ impl Device {
             }
             (report.checked_signatures, report.checked_texts) = (checks.signatures, checks.texts);
             report.unreadable_texts = checks.unreadable_texts;
+            report.not_decided_again = checks.not_decided;
         }
         report.state_hash = state_hash(&checks.fold.state);
         Ok(checks.unsigned.iter().flatten().min().map(|position| Bad::new(*position, "SIGNATURE_MISSING")))
@@ -137,6 +142,7 @@ struct Checks {
     signatures: u64,
     texts: u64,
     unreadable_texts: u64,
+    not_decided: u64,
 }
 
 impl Checks {
@@ -148,7 +154,13 @@ impl Checks {
             return Err(Bad::new(position, "RECORD_MISPLACED"));
         }
         check_who(state, &record, &stored).map_err(|code| Bad::new(position, code))?;
-        check_outcome(state, &record, &stored)?;
+        if !is_due(state, &record) {
+            return Err(Bad::new(position, "TIMED_EVENT_MISSING"));
+        }
+        match state.rules == RULES_VERSION || state.office.is_none() {
+            true => check_outcome(state, &record, &stored)?,
+            false => self.not_decided += 1,
+        }
         check_enrolment(&record).map_err(|code| Bad::new(position, code))?;
         self.fold.absorb(leaf).map_err(|error| unreadable(position, &error))?;
         self.check_texts(&record, &stored, aside).map_err(|code| Bad::new(position, code))?;
@@ -219,7 +231,7 @@ fn check_who(state: &State, record: &Record, stored: &log::Record) -> Result<(),
             && envelope.author == PersonId(0)
             && record.carrier.is_none()
             && stored.chain_signature.is_empty()
-            && matches!(envelope.command, Command::People(_));
+            && matches!(envelope.command, Command::People(_) | Command::Quarter(QuarterCommand::Relock(_)));
         return if proper { Ok(()) } else { Err("HOST_RECORD_WRONG") };
     }
     if state.people.owner_of(envelope.origin) != Some(envelope.author) {
@@ -229,6 +241,14 @@ fn check_who(state: &State, record: &Record, stored: &log::Record) -> Result<(),
     match before.and_then(|before| before.checked_add(1)) == Some(envelope.sequence) {
         true => Ok(()),
         false => Err("SEQUENCE_GAP"),
+    }
+}
+
+/// Nothing else is recorded while something is due by itself.
+fn is_due(state: &State, record: &Record) -> bool {
+    match due_by_itself(state, record.time) {
+        Some(due) => record.envelope.command == Command::Quarter(due),
+        None => true,
     }
 }
 

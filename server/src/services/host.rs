@@ -7,24 +7,14 @@ use prost::Message;
 use renaksi_proto::convert::{rejection_from, rejection_to};
 use renaksi_proto::wire::host_server::Host;
 use renaksi_proto::{log, wire};
-use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use crate::error::ServerError;
 use crate::office::{self, Office};
 use crate::people;
 
-/// Metadata of an invite's answer: what it did to the unit.
-pub(crate) const UNIT_KEY: &str = "renaksi-unit-bin";
 const HINT: &str = "hint";
 const LOOK: &str = "look at what the running server wrote to its stderr";
-
-/// Beside an invite, as JSON.
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-pub(crate) struct UnitNote {
-    pub(crate) added: bool,
-    pub(crate) idle: Option<Vec<String>>,
-}
 
 /// The service.
 #[derive(Debug)]
@@ -39,15 +29,15 @@ impl Host for HostService {
         let asked = request.into_inner();
         let unit = Some(asked.unit.as_str()).filter(|unit| !unit.is_empty());
         let invited = people::invite(&self.0, &asked.user, &asked.role, unit).await.map_err(status)?;
-        let mut response = Response::new(wire::InviteResponse {
+        Ok(Response::new(wire::InviteResponse {
             invite: invited.text,
             person: invited.person.0,
             expires_us: invited.expires.0,
-        });
-        let unit = UnitNote { added: invited.unit_added, idle: invited.unit_idle };
-        let unit = serde_json::to_vec(&unit).expect("BUG: our own types have only string keys");
-        response.metadata_mut().insert_bin(UNIT_KEY, MetadataValue::from_bytes(&unit));
-        Ok(response)
+            unit_added: invited.unit_added,
+            unit_idle: invited.unit_idle.is_some(),
+            near: invited.unit_idle.unwrap_or_default(),
+            grant: invited.grant.map_or(0, |grant| grant.0),
+        }))
     }
 
     async fn check(&self, _: Request<wire::CheckRequest>) -> Result<Response<wire::CheckResponse>, Status> {

@@ -61,6 +61,11 @@ impl Sync for SyncService {
         let shared = &self.office.shared;
         let caller = self.gate.admit(request.metadata(), shared)?;
         caller.unrevoked()?;
+        // A file may be written.
+        tokio::task::block_in_place(|| {
+            let mut sightings = self.office.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+            sightings.note(caller.device, shared.clock.now());
+        });
         let request = request.into_inner();
         let reader = shared.reader.clone();
         same_log(&reader, &request)?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
 use ed25519_dalek::SigningKey;
+use renaksi_domain::RULES_VERSION;
 use renaksi_domain::command::Command;
 use renaksi_domain::entry::{AddEntry, EntryCommand, Reading};
 use renaksi_domain::hash::state_hash;
@@ -39,6 +40,15 @@ impl Stage {
     }
 
     pub async fn with(options: LogOptions) -> Stage {
+        Stage::founded(options, RULES_VERSION).await
+    }
+
+    /// An office that was founded by other rules.
+    pub async fn of_rules(rules: u32) -> Stage {
+        Stage::founded(LogOptions::default(), rules).await
+    }
+
+    async fn founded(options: LogOptions, rules: u32) -> Stage {
         let dir = tempfile::tempdir().unwrap();
         let data = Data::new(dir.path());
         authority::create(&data.authority(), "Dinas Uji", "localhost").unwrap();
@@ -46,14 +56,14 @@ impl Stage {
             ServerFile { office: OFFICE, rehearsal: true, address: "localhost:1".into(), founded: false };
         data.write_server_file(&file).unwrap();
         let office = Office::create_with(&data, Clock::Fixed(NOW), options).unwrap();
-        let founded = |_: &renaksi_domain::State| {
+        let founded = move |_: &renaksi_domain::State| {
             vec![
                 PeopleCommand::FoundOffice(FoundOffice {
                     office: OFFICE,
                     name: "Dinas Uji".into(),
                     zone: Zone::Jakarta,
                     rehearsal: true,
-                    rules: renaksi_domain::RULES_VERSION,
+                    rules,
                 }),
                 PeopleCommand::AddPerson(AddPerson),
                 PeopleCommand::EnrolDevice(EnrolDevice {

@@ -146,6 +146,7 @@ fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
         "checked_signatures": report.checked_signatures,
         "checked_texts": report.checked_texts,
         "unreadable_texts": report.unreadable_texts,
+        "not_decided_again": report.not_decided_again,
         "first_bad": report.first_bad.as_ref().map(|bad| json!({ "position": bad.position, "code": bad.code, "what": bad.what })),
         "state_hash": hex(&report.state_hash),
         "replica_damage": damage.map(|cause| &cause.code),
@@ -165,6 +166,9 @@ fn print_report(ctx: &Context, report: &VerifyReport) {
         Some(bad) => ctx
             .print(&text::with("audit.first_bad", &[("position", &bad.position), ("what", &in_words(bad))])),
         None => ctx.print(&text::say("audit.nothing_verified")),
+    }
+    if report.not_decided_again > 0 {
+        ctx.print(&text::with("audit.not_decided_again", &[("records", &report.not_decided_again)]));
     }
     ctx.print(&text::with(
         "audit.root",
