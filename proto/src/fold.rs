@@ -3,6 +3,7 @@
 use renaksi_domain::command::{Record, apply};
 use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
+use renaksi_domain::quarter::due_by_itself;
 use renaksi_domain::{Command, Outcome, State};
 
 use crate::chain::{self, ChainHash};
@@ -24,7 +25,7 @@ impl Fold {
     /// [`DecodeError`] when the bytes are not a record this release can read; the state is then unchanged.
     pub fn absorb(&mut self, leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> {
         let (record, stored) = decode_record(leaf)?;
-        host_keeps_to_people(&record)?;
+        host_keeps_to_its_own(&self.state, &record)?;
         self.absorb_decoded(&record, &stored.command);
         Ok((record, stored))
     }
@@ -58,13 +59,19 @@ impl Fold {
     }
 }
 
-/// The server has no power over figures: what it records itself is about people and devices, and it is nobody's.
-fn host_keeps_to_people(record: &Record) -> Result<(), DecodeError> {
+/// The server has no power over figures: what it records itself is about people and devices, or is due by itself because
+/// two people said so before, and it is nobody's.
+fn host_keeps_to_its_own(state: &State, record: &Record) -> Result<(), DecodeError> {
     let envelope = &record.envelope;
+    let own = match &envelope.command {
+        Command::People(_) => true,
+        Command::Quarter(command) => due_by_itself(state, record.time).as_ref() == Some(command),
+        _ => false,
+    };
     let proper = envelope.sequence == 0
         && envelope.author == PersonId(0)
         && record.carrier.is_none()
-        && (matches!(envelope.command, Command::People(_)) || matches!(record.outcome, Outcome::Refused(_)));
+        && (own || matches!(record.outcome, Outcome::Refused(_)));
     match envelope.origin == Origin::HOST && !proper {
         true => Err(DecodeError::Field { message: "Record", field: "device: the server recorded it itself" }),
         false => Ok(()),

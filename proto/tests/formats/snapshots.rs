@@ -1,7 +1,10 @@
 //! A snapshot is the fold, and damaged bytes are none.
 
 use proptest::prelude::*;
+use renaksi_domain::command::{Effect, Outcome};
 use renaksi_domain::hash::state_hash;
+use renaksi_domain::quarter::PlanQuarter;
+use renaksi_domain::time::Quarter;
 use renaksi_proto::fold::Fold;
 use renaksi_proto::snapshot::{decode, encode};
 
@@ -32,6 +35,62 @@ fn the_first_snapshots_of_an_office_come_back() {
     comes_back(&fold(&office));
 }
 
+/// An office with one of everything that the second release added.
+fn second_release() -> Office {
+    let mut office = Office::established();
+    office.at("2024-05-14 09:00");
+    office.does("admin bands kurang=..60 baik=60..");
+    office.does("admin holidays +2024-05-23 -2024-06-01");
+    office.does("admin due-days 7");
+    office.does("ayu add uttp 12,50 2024-05-14");
+    office.does("citra add aktif 1/3 2024-03-14");
+    office.does("admin narrate uttp 2 0 kerja hujan jadwal");
+    office.does("operator assign 8 administrator 1");
+    office.lock(1);
+    office.lock(2);
+    office.does("kabid request-reopen 1 2024-07-20T17:00");
+    office.does("admin grant-reopen 1");
+    office.does("kabid request-reopen 2 2024-07-20T17:00");
+    office.does("admin draft R1 3");
+    for change in ["add tera activity baru - - 1 1", "cap uttp none 120", "year-target uttp none 1000"] {
+        office.does(&format!("admin change 1 {change}"));
+    }
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    office
+}
+
+#[test]
+fn what_the_second_release_added_comes_back() {
+    let office = second_release();
+    let bytes = comes_back(&fold(&office));
+    for length in (0..bytes.len()).step_by(7) {
+        assert!(decode(&bytes[..length]).is_err(), "{length} of {}", bytes.len());
+    }
+}
+
+#[test]
+fn the_server_locks_again_only_what_is_due() {
+    let relocked = |time: &str| {
+        let mut office = second_release();
+        let before = fold(&office);
+        office.at(time);
+        office.ask("host relock 1");
+        (before, office)
+    };
+    let (mut state, due) = relocked("2024-07-20 17:00");
+    state.absorb(leaves(&due).last().unwrap()).unwrap();
+    let tw1 = PlanQuarter { year: 2024, quarter: Quarter::Q1 };
+    assert!(state.state.quarter_state(tw1).is_locked());
+    // Too early it was refused, which changes nothing and is read; stored as recorded it is not.
+    let (mut state, mut early) = relocked("2024-07-20 16:59:59");
+    state.clone().absorb(leaves(&early).last().unwrap()).unwrap();
+    let refused = early.records.last().unwrap().outcome.clone();
+    early.records.last_mut().unwrap().outcome = Outcome::Recorded(Effect::default());
+    assert!(state.absorb(leaves(&early).last().unwrap()).is_err());
+    early.records.last_mut().unwrap().outcome = refused;
+}
+
 #[test]
 fn every_truncation_errs() {
     let mut office = Office::established();
@@ -51,10 +110,11 @@ fn every_truncation_errs() {
 
 #[test]
 fn lengths_that_lie_make_no_room() {
-    // Format, fold version, position, time, no office; then 2^62 persons.
-    let mut bytes = vec![1, renaksi_domain::FOLD_VERSION as u8, 0, 0, 0];
+    // An empty fold ends with 13 empty lists; here the first, of persons, has 2^62 of them.
+    let mut bytes = encode(&Fold::default());
+    bytes.truncate(bytes.len() - 13);
     bytes.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f]);
-    assert!(decode(&bytes).is_err());
+    assert_eq!(decode(&bytes).unwrap_err().to_string(), "snapshot has no valid length");
 }
 
 proptest! {
