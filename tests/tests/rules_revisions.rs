@@ -1,4 +1,4 @@
-//! What revisions do and what they may not, with the real programs: FAULTS V1 to V5, additions, caps.
+//! What revisions do and what they may not, with the real programs: FAULTS R13, V1 to V5, additions, caps.
 #![allow(clippy::unwrap_used)]
 
 use std::process::Command;
@@ -314,4 +314,48 @@ fn a_cap_holds_from_its_quarter_on() {
         .collect();
     assert_eq!(changes, [(&json!("cap"), &json!("150")), (&json!("year_target"), &json!("55"))]);
     office.end(&[&officer, &administrator, &head]);
+}
+
+#[test]
+fn r13_a_stated_year_target_warns_and_asks_a_reason() {
+    let mut office = Office::found();
+    let administrator = office.enroll("perencana-1", "administrator", None);
+    let head = office.enroll("kadis-1", "head-of-office", None);
+    let file = office.path("plan.txt");
+    let plan = small(&[("UTTP", ["70", "585", "120", "170"]), ("koperasi", ["39", "78", "117", "156"])]);
+    std::fs::write(&file, plan).unwrap();
+    administrator.ok(&["plan", "import", &file.display().to_string()]);
+    let set = administrator.ok(&["indicator", "set", ROW, "--year-target", "1000", "--cap", "120"]);
+    assert_eq!((&set["year_target"], &set["year_target_derived"]), (&json!("1000"), &json!("945")));
+    assert_eq!(
+        (&set["warnings"][0]["code"], &set["quarters"][0]["cap"]),
+        (&json!("YEAR_TARGET_DIFFERS"), &json!("120"))
+    );
+    // A running total ends where its last quarter does.
+    let set = administrator.ok(&["indicator", "set", OTHER, "--year-target", "156"]);
+    assert_eq!((&set["year_target_derived"], &set["warnings"]), (&json!("156"), &json!([])));
+    let set = administrator.ok(&["indicator", "set", ROW, "--cap", "none"]);
+    assert_eq!((&set["quarters"][0]["cap"], &set["year_target"]), (&Value::Null, &json!("1000")));
+    let shown_set = shown(&administrator, "id", &["indicator", "show", ROW]);
+    assert!(shown_set.stdout.contains("1.000 (dari triwulan: 945)"), "{shown_set:?}");
+    assert!(shown_set.stderr.contains("target tahunan 1.1.1.1 tertulis 1.000"), "{shown_set:?}");
+    let establish = ["plan", "establish", "--basis", "Keputusan 1/2024"];
+    let error = administrator.ends(&establish, 4);
+    assert_eq!(error["error"]["code"], "YEAR_TARGET_DIFFERS");
+    let asked = administrator.ok(&[&establish[..], &["--reason", "the council's figure"]].concat());
+    assert_eq!((count(&asked["warnings"]), &asked["warnings"][0]["stated"]), (1, &json!("1000")));
+    let approved = head.ok(&["plan", "approve"]);
+    assert_eq!((&approved["state"], count(&approved["warnings"])), (&json!("established"), 1));
+    // The quarters count.
+    assert_eq!(head.row(ROW, &[])["year"]["target"], "945");
+    let error = administrator.ends(&["indicator", "set", ROW, "--cap", "130"], 4);
+    assert_eq!(error["error"]["code"], "PLAN_ESTABLISHED");
+    office.set_clock("2024-07-06T03:00:00Z");
+    draft(&administrator, "01/2024");
+    let told = add(&administrator, "01/2024", &[ROW, "--year-target", "none"]);
+    assert_eq!((&told["added"][0]["old"], &told["added"][0]["new"]), (&json!("1000"), &Value::Null));
+    administrator.ok(&["revision", "submit", "01/2024"]);
+    head.ok(&["revision", "approve", "01/2024"]);
+    assert_eq!(head.ok(&["indicator", "show", ROW])["warnings"], json!([]));
+    office.end(&[&administrator, &head]);
 }

@@ -10,7 +10,7 @@ mod tests;
 
 pub use add::AddArgs;
 pub(crate) use addition::added;
-pub(crate) use change::in_words as change_in_words;
+pub(crate) use change::{in_words as change_in_words, number_or_none};
 
 use clap::{Args, Subcommand};
 use renaksi_domain::Rejection;

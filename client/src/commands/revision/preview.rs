@@ -4,8 +4,7 @@ mod figures;
 mod tell;
 
 use renaksi_domain::command::{Command, Effect, Envelope, Outcome, Record};
-use renaksi_domain::figures::year_target_differs;
-use renaksi_domain::ids::{IndicatorId, Origin, PersonId, RevisionId};
+use renaksi_domain::ids::{Origin, PersonId, RevisionId};
 use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::revision::{Revision, RevisionCommand, RevisionState};
 use renaksi_domain::time::Quarter;
@@ -15,9 +14,10 @@ use serde_json::{Value, json};
 use super::addition::added;
 use super::change::{base_holds, touched};
 use crate::commands::audit::change_fields;
+use crate::commands::indicator::year_target;
 use crate::context::{Context, Done};
 use crate::error::{ClientError, Rejected};
-use crate::{find, text};
+use crate::find;
 use figures::{Seen, differences};
 
 pub(super) fn run(ctx: &Context, revision: &str) -> Result<Done, ClientError> {
@@ -69,7 +69,7 @@ pub(super) fn preview(state: &State, id: RevisionId) -> Preview {
             before: before.and_then(seen),
             after: now,
         });
-        preview.warnings.extend(year_target_warning(&after, id));
+        preview.warnings.extend(year_target::warning(&after, id));
     };
     touched(revision).into_iter().for_each(|id| row(id, Some(state)));
     if is_open(revision) {
@@ -97,23 +97,6 @@ pub(super) fn approved(state: &State, id: RevisionId) -> State {
 
 pub(super) fn is_open(revision: &Revision) -> bool {
     matches!(revision.state, RevisionState::Draft | RevisionState::Submitted)
-}
-
-/// A stated yearly target that is not what the quarters come to, as a warning with its code.
-pub(crate) fn year_target_warning(state: &State, id: IndicatorId) -> Option<Rejected> {
-    let indicator = state.indicator(id)?;
-    let (stated, derived) = year_target_differs(indicator)?;
-    let warning = Rejected::new("YEAR_TARGET_DIFFERS").with("indicator", &indicator.code);
-    Some(warning.with("stated", stated.plain()).with("derived", derived))
-}
-
-/// A warning as JSON has it.
-pub(crate) fn warning_json(warning: &Rejected) -> Value {
-    let mut object = json!({ "code": warning.code, "message": text::message(warning) });
-    for (key, value) in &warning.details {
-        object[key.as_str()] = json!(value);
-    }
-    object
 }
 
 fn made_up_approval(state: &State, id: RevisionId) -> Record {
@@ -162,7 +145,7 @@ impl Preview {
             "indicators": self.rows.iter().map(indicator).collect::<Vec<_>>(),
             "base_moved": moved,
             "locked_quarters": self.locked.iter().map(|quarter| quarter.number()).collect::<Vec<_>>(),
-            "warnings": self.warnings.iter().map(warning_json).collect::<Vec<_>>(),
+            "warnings": year_target::warnings_json(&self.warnings),
         })
     }
 }

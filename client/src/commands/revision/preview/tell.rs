@@ -8,6 +8,7 @@ use renaksi_domain::time::Quarter;
 use super::super::change::{holds_now, in_words};
 use super::figures::{About, Difference, differences};
 use super::{Preview, Touched, is_open};
+use crate::commands::indicator::year_target;
 use crate::context::Context;
 use crate::render::{self, Align, Column, Row};
 use crate::text;
@@ -38,7 +39,7 @@ pub(super) fn print(ctx: &Context, preview: &Preview, state: &State, id: Revisio
         let now = holds_now(state, revision, change).map_or_else(|| "–".to_owned(), |now| render::cell(&now));
         ctx.notice(&text::with("revision.moved", &[("change", &in_words(state, change)), ("now", &now)]));
     }
-    preview.warnings.iter().for_each(|warning| ctx.notice(&text::message(warning)));
+    year_target::notice(ctx, &preview.warnings);
 }
 
 /// A heading, and what differs below it.
