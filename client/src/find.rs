@@ -4,7 +4,7 @@
 use renaksi_domain::command::{TEXT_BYTES_MAX, is_unprintable};
 use renaksi_domain::entry::EntryCommand;
 use renaksi_domain::ids::{CommandKey, IndicatorId, PersonId, RevisionId, UnitId, entry_id};
-use renaksi_domain::indicator::Indicator;
+use renaksi_domain::indicator::{Indicator, Level};
 use renaksi_domain::people::folded;
 use renaksi_domain::quantity::{NumberError, Quantity, Target};
 use renaksi_domain::time::{Date, Quarter, Timestamp, Zone};
@@ -52,6 +52,71 @@ pub fn indicator(state: &State, year: i16, wanted: &str) -> Result<IndicatorId, 
                 .with("candidates", listed(several.iter().map(|(_, i)| named(i)))),
         )),
     }
+}
+
+/// Where a new indicator stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// None below an objective.
+    pub parent: Option<IndicatorId>,
+    /// Index into the plan's objectives.
+    pub objective: u32,
+    /// The level of what stands there, where nobody says otherwise.
+    pub below: Level,
+}
+
+/// What a new indicator of a level is to stand below: an objective by its number, an indicator by its code, or the only
+/// one of them that has all the words.
+pub fn place(state: &State, year: i16, wanted: &str, level: Option<Level>) -> Result<Place, ClientError> {
+    let plan =
+        state.plan(year).ok_or_else(|| not_understood(Rejected::new("UNKNOWN_PLAN").with("year", year)))?;
+    let objectives = (0..).zip(&plan.objectives).map(|(objective, name)| {
+        let place = Place { parent: None, objective, below: Level::Strategic };
+        (place, (objective + 1).to_string(), name, name)
+    });
+    let indicators = plan.indicators.iter().filter_map(|id| Some((*id, state.indicator(*id)?)));
+    let indicators = indicators.map(|(id, indicator)| {
+        let below = match indicator.level {
+            Level::Strategic => Level::Program,
+            Level::Program | Level::Activity | Level::SubActivity => Level::SubActivity,
+        };
+        let measure = &indicator.facet().measure;
+        // A strategic indicator has its objective's name, which names that one.
+        let name = if indicator.level == Level::Strategic { measure } else { &indicator.name };
+        let place = Place { parent: Some(id), objective: indicator.objective, below };
+        (place, indicator.code.to_string(), name, measure)
+    });
+    let all: Vec<_> = objectives.chain(indicators).collect();
+    if let Some((place, ..)) = all.iter().find(|(_, code, ..)| code == wanted.trim()) {
+        return Ok(*place);
+    }
+    let words = words(wanted);
+    let has_all = |name: &str, measure: &str| {
+        let texts = [squeezed(name), squeezed(measure)];
+        words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
+    };
+    let fits = |place: &Place| {
+        let is_row =
+            |id| state.indicator(id).is_some_and(|i| matches!(i.level, Level::Activity | Level::SubActivity));
+        !place.parent.is_some_and(is_row)
+            && level.is_none_or(|level| level == place.below || is_activity(level, place.below))
+    };
+    let found: Vec<_> = all
+        .iter()
+        .filter(|(place, _, name, measure)| !words.is_empty() && fits(place) && has_all(name, measure))
+        .collect();
+    match found.as_slice() {
+        [(place, ..)] => Ok(*place),
+        [] => Err(not_understood(Rejected::new("UNKNOWN_PLACE").with("wanted", wanted).with("year", year))),
+        several => Err(not_understood(Rejected::new("AMBIGUOUS_INDICATOR").with("wanted", wanted).with(
+            "candidates",
+            listed(several.iter().map(|(_, code, _, measure)| format!("{code} {measure}"))),
+        ))),
+    }
+}
+
+fn is_activity(level: Level, below: Level) -> bool {
+    (level, below) == (Level::Activity, Level::SubActivity)
 }
 
 fn named(indicator: &Indicator) -> String {

@@ -156,7 +156,8 @@ fn part(cause: &Rejected, part: &str) -> String {
 fn detail(key: &str, value: &str) -> String {
     match key {
         "candidates" => candidates(value),
-        "quantity" | "stated" | "holds" => indonesian(value),
+        "derived" if value == "not planned" => term("reason", "TARGET_NOT_PLANNED"),
+        "quantity" | "stated" | "holds" | "derived" => indonesian(value),
         "role" | "beside" => value.split(", ").map(|role| term("role", role)).collect::<Vec<_>>().join(", "),
         "state" | "kind" | "level" | "change" | "command" | "wanted_reading" => term(key, value),
         _ => value.to_owned(),

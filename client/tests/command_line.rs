@@ -129,6 +129,19 @@ fn what_is_not_understood_is_exit_2() {
     check_failure(&["entry", "verify"], 2, "USAGE");
     check_failure(&["entry", "add", "UTTP", "--quantity", "1.234"], 2, "AMBIGUOUS_NUMBER");
     check_failure(&["indicator", "set", "1.1", "--target", "120"], 2, "BAD_TARGET");
+    check_failure(&["indicator", "set", "1.1", "--cap", "0"], 2, "BAD_SETTING");
+    check_failure(&["indicator", "set", "1.1", "--cap", "-5"], 2, "USAGE");
+    check_failure(&["indicator", "set", "1.1", "--year-target", "1.234"], 2, "AMBIGUOUS_NUMBER");
+    check_failure(&["revision", "add", "P-1"], 2, "USAGE");
+    check_failure(&["revision", "add", "P-1", "1.1", "--new"], 2, "USAGE");
+    check_failure(&["revision", "add", "P-1", "1.1", "--under", "1.1"], 2, "USAGE");
+    check_failure(&["revision", "add", "P-1", "1.1", "--kind", "sum", "--measure", "X"], 2, "USAGE");
+    let new = ["revision", "add", "P-1", "--new", "--under", "1.1", "--measure", "X", "--satuan", "pasar"];
+    check_failure(&new, 2, "USAGE");
+    check_failure(&[&new[..], &["--kind", "sum", "--retire"]].concat(), 2, "USAGE");
+    check_failure(&[&new[..], &["--kind", "sum", "--level", "row"]].concat(), 2, "USAGE");
+    check_failure(&[&new[..], &["--kind", "sum"]].concat(), 2, "NOT_ENROLLED");
+    check_failure(&["revision", "add", "P-1", "1.1", "--cap", "none"], 2, "NOT_ENROLLED");
 }
 
 #[test]

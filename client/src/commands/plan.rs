@@ -9,6 +9,7 @@ use renaksi_domain::plan::{ApprovePlan, EstablishPlan, PlanCommand};
 use renaksi_proto::log::Texts;
 use serde_json::json;
 
+use super::indicator::year_target;
 use super::revision::{ask, fresh};
 use crate::context::{Context, Done};
 use crate::error::ClientError;
@@ -38,6 +39,9 @@ pub struct EstablishArgs {
     /// The act that establishes the plan
     #[arg(long, value_name = "TEXT")]
     pub basis: String,
+    /// Why; asked for where a stated target of the year is not what its quarters come to
+    #[arg(long)]
+    pub reason: Option<String>,
 }
 
 /// Runs a `plan` command.
@@ -49,29 +53,42 @@ pub async fn run(ctx: &Context, command: PlanCommandLine) -> Result<Done, Client
         PlanCommandLine::Import(args) => import::run(ctx, &args).await,
         PlanCommandLine::Establish(args) => {
             let basis = find::said("--basis", &args.basis)?;
-            step(ctx, |year| PlanCommand::EstablishPlan(EstablishPlan { year, basis: basis.into() })).await
+            let reason = find::said_maybe("--reason", args.reason.as_deref())?;
+            let establish = |year| PlanCommand::EstablishPlan(EstablishPlan { year, basis: basis.into() });
+            step(ctx, establish, reason).await
         }
-        PlanCommandLine::Approve => step(ctx, |year| PlanCommand::ApprovePlan(ApprovePlan { year })).await,
+        PlanCommandLine::Approve => {
+            step(ctx, |year| PlanCommand::ApprovePlan(ApprovePlan { year }), String::new()).await
+        }
         PlanCommandLine::Show(args) => show::run(ctx, &args),
     }
 }
 
-async fn step(ctx: &Context, make: impl FnOnce(i16) -> PlanCommand) -> Result<Done, ClientError> {
+async fn step(
+    ctx: &Context,
+    make: impl FnOnce(i16) -> PlanCommand,
+    reason: String,
+) -> Result<Done, ClientError> {
+    let texts = Texts { reason, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let year = ctx.year(&device.view().confirmed, device.now())?;
-    let receipts = ask(&mut device, vec![(Command::Plan(make(year)), Texts::default())]).await?;
+    let receipts = ask(&mut device, vec![(Command::Plan(make(year)), texts)]).await?;
     let position = receipts.last().map_or(0, |receipt| receipt.position);
     let Some(plan) = device.view().confirmed.plan(year) else { return Ok(Done::Well) };
     let state = plan.state.name();
+    // It goes on all the same: whoever decides is told.
+    let warnings = year_target::warnings(&device.view().confirmed, year);
     match ctx.json {
         true => ctx.print_json(&json!({
             "office": plan.title,
             "year": year,
             "state": state,
             "basis": plan.basis,
+            "warnings": year_target::warnings_json(&warnings),
             "position": position,
         })),
         false => {
+            year_target::notice(ctx, &warnings);
             ctx.print(&text::with("plan.now", &[("year", &year), ("state", &text::term("state", state))]))
         }
     }

@@ -1,12 +1,16 @@
 //! Revisions (perubahan): draft, add changes, submit, decide, read. Everything that changes one needs the server.
 
+mod add;
+mod addition;
 mod change;
 mod preview;
 mod show;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use change::in_words as change_in_words;
+pub use add::AddArgs;
+pub(crate) use addition::added;
+pub(crate) use change::{in_words as change_in_words, number_or_none};
 
 use clap::{Args, Subcommand};
 use renaksi_domain::Rejection;
@@ -27,7 +31,7 @@ use crate::text;
 pub enum RevisionCommandLine {
     /// Opens a revision with its number, reason and legal basis
     Draft(DraftArgs),
-    /// Adds one change or several to a draft; the value each replaces is read from the newest state
+    /// Adds changes of one indicator to a draft, or a new indicator; the value each replaces is read from the newest state
     Add(Box<AddArgs>),
     /// Hands a draft to the head of office
     Submit {
@@ -62,7 +66,7 @@ pub enum RevisionCommandLine {
     },
     /// All revisions of the year
     List,
-    /// The targets of each touched indicator before and after
+    /// Every figure that the revision would change, before and after
     Preview {
         /// The revision's number
         revision: String,
@@ -92,44 +96,6 @@ pub struct DraftArgs {
     pub effective: u32,
 }
 
-/// The changes to add, all of one indicator.
-#[derive(Clone, Debug, Default, Args)]
-pub struct AddArgs {
-    /// The revision's number
-    pub revision: String,
-    /// An indicator's code or words of its name
-    pub indicator: String,
-    #[command(flatten)]
-    pub changes: ChangeArgs,
-}
-
-/// What changes: at least one.
-#[derive(Clone, Debug, Default, Args)]
-#[group(required = true, multiple = true)]
-pub struct ChangeArgs {
-    /// A quarter's new target, such as 3=200, 3=- (not planned) or 3=WTP
-    #[arg(long, value_name = "N=V")]
-    pub target: Vec<String>,
-    /// How entries add up: sum, cumulative, latest, average, ratio
-    #[arg(long)]
-    pub kind: Option<String>,
-    /// Which direction is good: higher, lower
-    #[arg(long)]
-    pub polarity: Option<String>,
-    /// How achievement is computed where lower is better: mirrored, inverse
-    #[arg(long)]
-    pub formula: Option<String>,
-    /// The indicator's new name
-    #[arg(long, value_name = "TEXT")]
-    pub rename: Option<String>,
-    /// The unit that answers for it from now on
-    #[arg(long, value_name = "UNIT")]
-    pub reassign: Option<String>,
-    /// Takes the indicator out of the plan from the effective quarter on
-    #[arg(long)]
-    pub retire: bool,
-}
-
 /// Runs a `revision` command.
 ///
 /// # Errors
@@ -138,7 +104,7 @@ pub async fn run(ctx: &Context, command: RevisionCommandLine) -> Result<Done, Cl
     use RevisionCommand as Ask;
     match command {
         RevisionCommandLine::Draft(args) => draft(ctx, args).await,
-        RevisionCommandLine::Add(args) => add(ctx, &args).await,
+        RevisionCommandLine::Add(args) => add::run(ctx, &args).await,
         RevisionCommandLine::Submit { revision } => step(ctx, &revision, Ask::Submit, None).await,
         RevisionCommandLine::Approve { revision } => step(ctx, &revision, Ask::Approve, None).await,
         RevisionCommandLine::Reject { revision, reason } => {
@@ -175,40 +141,6 @@ async fn draft(ctx: &Context, args: DraftArgs) -> Result<Done, ClientError> {
         return Err(ClientError::Failed(Rejected::new("POSITION_UNKNOWN").with("position", at)));
     };
     say_state(ctx, &device, RevisionId::after(index));
-    Ok(Done::Well)
-}
-
-async fn add(ctx: &Context, args: &AddArgs) -> Result<Done, ClientError> {
-    let mut device = fresh(ctx).await?;
-    let state = &device.view().confirmed;
-    let id = find::revision(state, &args.revision)?;
-    let changes = change::read(state, id, args)?;
-    let commands = changes
-        .iter()
-        .map(|change| (Command::Revision(RevisionCommand::AddChange(id, change.clone())), Texts::default()))
-        .collect();
-    ask(&mut device, commands).await?;
-    let state = &device.view().confirmed;
-    match ctx.json {
-        true => {
-            let Some(revision) = state.revision(id) else { return Ok(Done::Well) };
-            let changes: Vec<_> =
-                changes.iter().map(|change| super::audit::change_fields(state, change)).collect();
-            ctx.print_json(&json!({
-                "revision": id.0,
-                "number": revision.draft.number,
-                "state": revision.state.name(),
-                "added": changes,
-                "changes": revision.changes.len(),
-            }));
-        }
-        false => {
-            for change in &changes {
-                ctx.print(&change::in_words(state, change));
-            }
-            say_state(ctx, &device, id);
-        }
-    }
     Ok(Done::Well)
 }
 

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::imports::Imports;
 use super::words::say;
-use crate::commands::revision::change_in_words;
+use crate::commands::revision::{added, change_in_words};
 use crate::error::Rejected;
 use crate::render;
 use crate::text;
@@ -391,6 +391,7 @@ impl<'a> Narrator<'a> {
             other => other.revision(),
         };
         let known = id.and_then(|id| self.state.revision(id));
+        let added = id.map_or_else(Vec::new, |id| added(self.state, id));
         if let RevisionCommand::Draft(draft) = command {
             event.indicators.extend(known.into_iter().flat_map(|r| &r.changes).filter_map(Change::indicator));
             return draft_fields(id, draft);
@@ -402,11 +403,17 @@ impl<'a> Narrator<'a> {
         match command {
             RevisionCommand::AddChange(_, change) => {
                 event.indicators.extend(change.indicator());
+                // What it added, once it is approved.
+                let at = known.and_then(|r| r.changes.iter().position(|of| of == change));
+                event.indicators.extend(added.iter().filter(|(of, _)| Some(*of) == at).map(|(_, id)| *id));
                 own.append(&mut object(change_fields(self.state, change)));
             }
-            _ => event
-                .indicators
-                .extend(known.into_iter().flat_map(|r| &r.changes).filter_map(Change::indicator)),
+            _ => {
+                event
+                    .indicators
+                    .extend(known.into_iter().flat_map(|r| &r.changes).filter_map(Change::indicator));
+                event.indicators.extend(added.iter().map(|(_, id)| *id));
+            }
         }
         Value::Object(own)
     }
@@ -473,6 +480,12 @@ pub fn change_fields(state: &State, change: &Change) -> Value {
                 "parent".into(),
                 json!(add.parent.and_then(|id| state.indicator(id)).map(|i| &i.code)),
             );
+            own.append(&mut object(json!({
+                "objective": add.objective + 1,
+                "polarity": add.polarity.name(),
+                "formula": add.formula.name(),
+                "cap": add.cap.map(Quantity::plain),
+            })));
             (None, None)
         }
     };

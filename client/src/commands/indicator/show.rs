@@ -3,12 +3,16 @@
 use std::fmt::Display;
 
 use renaksi_domain::State;
-use renaksi_domain::indicator::{Indicator, TargetVersion};
+use renaksi_domain::figures::{Period, PeriodTarget, line};
+use renaksi_domain::indicator::{Indicator, Polarity, TargetVersion};
+use renaksi_domain::quantity::Quantity;
 use renaksi_domain::time::Quarter;
 use serde_json::{Value, json};
 
 use super::super::audit::words::office_time;
 use super::super::entry::items;
+use super::set::number;
+use super::year_target;
 use crate::as_of::Known;
 use crate::context::{Context, Done};
 use crate::error::ClientError;
@@ -45,6 +49,7 @@ pub(super) fn run(
             };
             let mut answer = row.json(quarter);
             answer["settings"] = settings_json(state, indicator);
+            answer["warnings"] = year_target::warnings_json(&year_target::warning(state, id));
             answer["versions"] = json!(versions_json(state, indicator));
             answer["entries"] = json!(items.iter().map(json).collect::<Vec<_>>());
             answer["quarter"] = json!(quarter.number());
@@ -59,6 +64,7 @@ pub(super) fn run(
                 ctx.print(&render::paint(ctx.color, Paint::Faint, &text::with("indicator.as_of", &said)));
             }
             tell(ctx, state, indicator, &row, quarter);
+            year_target::notice(ctx, &year_target::warning(state, id));
             ctx.print(&heading(ctx, &text::count("indicator.entries", items.len() as u64, &[])));
             if !items.is_empty() {
                 ctx.print(&items::table(ctx, &device, &items));
@@ -88,8 +94,15 @@ pub(super) fn settings_json(state: &State, indicator: &Indicator) -> Value {
         "quarters": quarters.collect::<Vec<_>>(),
         "unit": indicator.facet().unit.and_then(|unit| state.people.unit(unit)).map(|unit| &unit.name),
         "targets": indicator.targets.each_ref().map(|cell| cell.current().label()),
+        "year_target": indicator.year_target.map(Quantity::plain),
+        "year_target_derived": derived(state, indicator).label(),
         "retired_from": indicator.retired.map(|(_, quarter)| quarter.number()),
     })
+}
+
+/// What the quarters come to.
+fn derived(state: &State, indicator: &Indicator) -> PeriodTarget {
+    line(state, indicator, Period::Year).basis.target
 }
 
 /// Every version of every quarter's target, oldest first, with what made it.
@@ -135,6 +148,18 @@ fn tell(ctx: &Context, state: &State, indicator: &Indicator, row: &Row<'_>, quar
             indicator.facet_in(quarter).responsible.as_deref().or(unit.as_deref()).unwrap_or("–").to_owned(),
         ),
     ];
+    if settings.polarity == Polarity::Lower {
+        pairs.insert(4, (text::say("label.formula"), text::term("formula", settings.formula.name())));
+    }
+    if settings.cap.is_some() {
+        pairs.push((text::say("label.cap"), number(settings.cap, " %")));
+    }
+    if indicator.year_target.is_some() {
+        let derived = view::target_label(&derived(state, indicator));
+        let stated = number(indicator.year_target, "");
+        let both = text::with("indicator.year_target", &[("stated", &stated), ("derived", &derived)]);
+        pairs.push((text::say("label.year_target"), both));
+    }
     if let Some((_, from)) = indicator.retired {
         pairs.push((text::say("label.retired"), from.to_string()));
     }

@@ -7,7 +7,7 @@ use renaksi_domain::proposal::Kind;
 use renaksi_domain::quantity::Quantity;
 use renaksi_domain::revision::{Change, Revision};
 
-use super::AddArgs;
+use super::{AddArgs, addition};
 use crate::commands::audit::unit_name;
 use crate::error::{ClientError, Rejected};
 use crate::find;
@@ -21,11 +21,13 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
             Rejected::new("UNKNOWN_REVISION").with("revision", &args.revision),
         ));
     };
-    let indicator_id = find::indicator(state, revision.draft.year, &args.indicator)?;
+    if args.changes.new {
+        return Ok(vec![Change::Add(Box::new(addition::read(state, revision, args)?))]);
+    }
+    let wanted = args.indicator.as_deref().unwrap_or_default();
+    let indicator_id = find::indicator(state, revision.draft.year, wanted)?;
     let Some(indicator) = state.indicator(indicator_id) else {
-        return Err(ClientError::NotUnderstood(
-            Rejected::new("UNKNOWN_INDICATOR").with("indicator", &args.indicator),
-        ));
+        return Err(ClientError::NotUnderstood(Rejected::new("UNKNOWN_INDICATOR").with("indicator", wanted)));
     };
     let settings = indicator.settings_in(revision.draft.effective);
     let facet = indicator.facet_in(revision.draft.effective);
@@ -46,6 +48,12 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
         let new = named("formula", name, LowerFormula::from_name)?;
         changes.push(Change::Formula { indicator: indicator_id, old: settings.formula, new });
     }
+    if let Some(new) = number_or_none("cap", args.changes.cap.as_deref())? {
+        changes.push(Change::Cap { indicator: indicator_id, old: settings.cap, new });
+    }
+    if let Some(new) = number_or_none("year-target", args.changes.year_target.as_deref())? {
+        changes.push(Change::YearTarget { indicator: indicator_id, old: indicator.year_target, new });
+    }
     if let Some(new) = &args.changes.rename {
         let new = find::said("--rename", new)?.split_whitespace().collect::<Vec<_>>().join(" ").into();
         changes.push(Change::Rename { indicator: indicator_id, old: facet.measure.clone(), new });
@@ -60,7 +68,24 @@ pub(super) fn read(state: &State, id: RevisionId, args: &AddArgs) -> Result<Vec<
     Ok(changes)
 }
 
-fn named<T>(option: &str, name: &str, from_name: fn(&str) -> Option<T>) -> Result<T, ClientError> {
+/// A number that an option sets or, with `none`, takes away. A cap is above 0: any other would rate everything 0.
+pub(crate) fn number_or_none(
+    option: &str,
+    text: Option<&str>,
+) -> Result<Option<Option<Quantity>>, ClientError> {
+    let Some(text) = text else { return Ok(None) };
+    if matches!(text.trim().to_lowercase().as_str(), "none" | "-") {
+        return Ok(Some(None));
+    }
+    let number = find::quantity(text)?;
+    if option == "cap" && (number.is_negative() || number.is_zero()) {
+        let cause = Rejected::new("BAD_SETTING").with("option", option).with("text", text);
+        return Err(ClientError::NotUnderstood(cause));
+    }
+    Ok(Some(Some(number)))
+}
+
+pub(super) fn named<T>(option: &str, name: &str, from_name: fn(&str) -> Option<T>) -> Result<T, ClientError> {
     from_name(&name.trim().to_lowercase()).ok_or_else(|| {
         ClientError::NotUnderstood(Rejected::new("BAD_SETTING").with("option", option).with("text", name))
     })
@@ -94,19 +119,27 @@ pub(super) fn base_holds(state: &State, revision: &Revision, change: &Change) ->
         Some(id) => {
             state.indicator(id).is_some_and(|known| change.base_holds(known, revision.draft.effective))
         }
-        None => true,
+        // A new one stands below what is not retired.
+        None => match change {
+            Change::Add(add) => {
+                add.parent.and_then(|id| state.indicator(id)).is_none_or(|parent| parent.retired.is_none())
+            }
+            _ => true,
+        },
     }
 }
 
 /// One line: `1.1.2.2 TW 3: 120 → 200`.
 pub(crate) fn in_words(state: &State, change: &Change) -> String {
-    let known = match change {
-        Change::Add(add) => add.parent,
-        other => other.indicator(),
-    };
-    let known = known.and_then(|id| state.indicator(id));
+    if let Change::Add(add) = change {
+        return addition::in_words(state, add);
+    }
+    let known = change.indicator().and_then(|id| state.indicator(id));
     let code = known.map_or_else(|| "?".to_owned(), |indicator: &Indicator| indicator.code.to_string());
     let number = |number: &Option<Quantity>| number.map_or_else(|| "–".to_owned(), Quantity::indonesian);
+    let percent = |number: &Option<Quantity>| {
+        number.map_or_else(|| "–".to_owned(), |number| format!("{} %", number.indonesian()))
+    };
     let (key, quarter, old, new) = match change {
         Change::Target { quarter, old, new, .. } => {
             ("target", quarter.number().to_string(), render::target(old), render::target(new))
@@ -130,10 +163,10 @@ pub(crate) fn in_words(state: &State, change: &Change) -> String {
             old.map_or_else(|| "–".to_owned(), |unit| unit_name(state, unit)),
             unit_name(state, *new),
         ),
-        Change::Cap { old, new, .. } => ("cap", String::new(), number(old), number(new)),
+        Change::Cap { old, new, .. } => ("cap", String::new(), percent(old), percent(new)),
         Change::YearTarget { old, new, .. } => ("year_target", String::new(), number(old), number(new)),
         Change::Retire { .. } => ("retire", String::new(), String::new(), String::new()),
-        Change::Add(add) => ("add", String::new(), String::new(), add.row.measure.to_string()),
+        Change::Add(_) => unreachable!("BUG: it was told above"),
     };
     text::with(
         &format!("revision.change.{key}"),

@@ -1,22 +1,24 @@
-//! What a revision would do, by doing it to a copy of the state.
+//! What a revision would do to every figure, by doing it to a copy of the state.
+
+mod figures;
+mod tell;
 
 use renaksi_domain::command::{Command, Effect, Envelope, Outcome, Record};
-use renaksi_domain::figures::{Period, line};
-use renaksi_domain::ids::{IndicatorId, Origin, PersonId, RevisionId};
-use renaksi_domain::indicator::Indicator;
+use renaksi_domain::ids::{Origin, PersonId, RevisionId};
 use renaksi_domain::quarter::PlanQuarter;
-use renaksi_domain::revision::{RevisionCommand, RevisionState};
+use renaksi_domain::revision::{Revision, RevisionCommand, RevisionState};
 use renaksi_domain::time::Quarter;
 use renaksi_domain::{State, apply};
 use serde_json::{Value, json};
 
-use super::change::{base_holds, holds_now, in_words, touched};
+use super::addition::added;
+use super::change::{base_holds, touched};
+use crate::commands::audit::change_fields;
+use crate::commands::indicator::year_target;
 use crate::context::{Context, Done};
-use crate::error::ClientError;
+use crate::error::{ClientError, Rejected};
 use crate::find;
-use crate::render::{self, Align};
-use crate::text;
-use crate::view::target_label;
+use figures::{Seen, differences};
 
 pub(super) fn run(ctx: &Context, revision: &str) -> Result<Done, ClientError> {
     let device = ctx.device()?;
@@ -25,65 +27,76 @@ pub(super) fn run(ctx: &Context, revision: &str) -> Result<Done, ClientError> {
     let preview = preview(state, id);
     match ctx.json {
         true => ctx.print_json(&preview.json(state, id)),
-        false => preview.print(ctx, state, id),
+        false => tell::print(ctx, &preview, state, id),
     }
     Ok(Done::Well)
 }
 
-/// Targets of one indicator in the forms of the JSON contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Targets {
-    pub quarters: [String; 4],
-    pub to_date: [String; 4],
-    pub year: String,
-    /// `to_date` and `year` for people: where a cell is missing, what the others add up to.
-    pub shown: ([String; 4], String),
-    pub retired_from: Option<u8>,
+/// One indicator that the revision touches or adds.
+#[derive(Clone, Debug)]
+pub(super) struct Touched {
+    pub code: String,
+    /// None of one that it adds.
+    pub before: Option<Seen>,
+    pub after: Seen,
 }
 
 /// What a revision would change.
 #[derive(Clone, Debug)]
 pub(super) struct Preview {
-    pub rows: Vec<(IndicatorId, Targets, Targets)>,
+    pub rows: Vec<Touched>,
     /// Indices of changes whose old value no longer holds: approval would refuse the revision.
     pub moved: Vec<usize>,
     /// Quarters it touches that are locked: submission would refuse it.
     pub locked: Vec<Quarter>,
+    /// Stated yearly targets that are not what the quarters would come to.
+    pub warnings: Vec<Rejected>,
 }
 
 /// Approves the revision on a copy of the state. It works for drafts too; what approval would refuse is told beside it.
 /// Of a revision that is already decided, before and after are the same.
 pub(super) fn preview(state: &State, id: RevisionId) -> Preview {
-    let Some(revision) = state.revision(id) else {
-        return Preview { rows: Vec::new(), moved: Vec::new(), locked: Vec::new() };
+    let mut preview =
+        Preview { rows: Vec::new(), moved: Vec::new(), locked: Vec::new(), warnings: Vec::new() };
+    let Some(revision) = state.revision(id) else { return preview };
+    let effective = revision.draft.effective;
+    let after = approved(state, id);
+    let mut row = |id, before: Option<&State>| {
+        let seen = |state: &State| Some(Seen::of(state, state.indicator(id)?, effective));
+        let (Some(indicator), Some(now)) = (after.indicator(id), seen(&after)) else { return };
+        preview.rows.push(Touched {
+            code: indicator.code.to_string(),
+            before: before.and_then(seen),
+            after: now,
+        });
+        preview.warnings.extend(year_target::warning(&after, id));
     };
-    let is_open = matches!(revision.state, RevisionState::Draft | RevisionState::Submitted);
+    touched(revision).into_iter().for_each(|id| row(id, Some(state)));
+    if is_open(revision) {
+        added(&after, id).into_iter().for_each(|(_, id)| row(id, None));
+        let all = 0..revision.changes.len();
+        preview.moved = all.filter(|at| !base_holds(state, revision, &revision.changes[*at])).collect();
+        let touches =
+            |quarter| revision.changes.iter().any(|change| change.touches(effective).contains(&quarter));
+        let year = revision.draft.year;
+        let locked =
+            |quarter: &Quarter| touches(*quarter) && state.is_locked(PlanQuarter { year, quarter: *quarter });
+        preview.locked = Quarter::ALL.into_iter().filter(locked).collect();
+    }
+    preview
+}
+
+/// The state as it would be if the revision were approved now; as it is, once that is decided.
+pub(super) fn approved(state: &State, id: RevisionId) -> State {
     let mut after = state.clone();
-    if is_open {
+    if state.revision(id).is_some_and(is_open) {
         apply(&mut after, &made_up_approval(state, id));
     }
-    let targets_of = |state: &State, id| state.indicator(id).map(|indicator| targets(state, indicator));
-    let rows = touched(revision)
-        .into_iter()
-        .filter_map(|id| Some((id, targets_of(state, id)?, targets_of(&after, id)?)))
-        .collect();
-    let moved = match is_open {
-        true => (0..revision.changes.len())
-            .filter(|at| !base_holds(state, revision, &revision.changes[*at]))
-            .collect(),
-        false => Vec::new(),
-    };
-    let year = revision.draft.year;
-    let touched = |quarter: &Quarter| {
-        revision.changes.iter().any(|change| change.touches(revision.draft.effective).contains(quarter))
-    };
-    let locked = Quarter::ALL
-        .into_iter()
-        .filter(|quarter| {
-            is_open && touched(quarter) && state.is_locked(PlanQuarter { year, quarter: *quarter })
-        })
-        .collect();
-    Preview { rows, moved, locked }
+    after
+}
+
+pub(super) fn is_open(revision: &Revision) -> bool {
+    matches!(revision.state, RevisionState::Draft | RevisionState::Submitted)
 }
 
 fn made_up_approval(state: &State, id: RevisionId) -> Record {
@@ -103,104 +116,36 @@ fn made_up_approval(state: &State, id: RevisionId) -> Record {
     }
 }
 
-fn targets(state: &State, indicator: &Indicator) -> Targets {
-    let of = |period| line(state, indicator, period).target.label();
-    let shown = |period| target_label(&line(state, indicator, period).target);
-    Targets {
-        quarters: Quarter::ALL.map(|quarter| of(Period::Quarter(quarter))),
-        to_date: Quarter::ALL.map(|quarter| of(Period::ToDate(quarter))),
-        year: of(Period::Year),
-        shown: (Quarter::ALL.map(|quarter| shown(Period::ToDate(quarter))), shown(Period::Year)),
-        retired_from: indicator.retired.map(|(_, quarter)| quarter.number()),
-    }
-}
-
-impl Targets {
-    fn json(&self) -> Value {
-        json!({
-            "targets": self.quarters,
-            "to_date": self.to_date,
-            "year": self.year,
-            "retired_from": self.retired_from,
-        })
-    }
-}
-
 impl Preview {
     pub(super) fn json(&self, state: &State, id: RevisionId) -> Value {
         let revision = state.revision(id);
-        let indicators: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|(id, before, after)| {
-                let known = state.indicator(*id);
-                json!({
-                    "code": known.map(|indicator| &indicator.code),
-                    "indicator": known.map(|indicator| &indicator.facet().measure),
-                    "unit": known.and_then(|indicator| indicator.satuan.as_deref()),
-                    "before": before.json(),
-                    "after": after.json(),
-                })
+        let indicator = |row: &Touched| {
+            json!({
+                "code": row.code,
+                "level": row.after.level.name(),
+                "name": row.after.name,
+                "indicator": row.before.as_ref().unwrap_or(&row.after).measure,
+                "unit": row.after.satuan,
+                "added": row.before.is_none(),
+                "before": row.before.as_ref().map(Seen::json),
+                "after": row.after.json(),
+                "differs": differences(row).iter().map(figures::Difference::json).collect::<Vec<_>>(),
             })
-            .collect();
+        };
         let moved: Vec<Value> = self
             .moved
             .iter()
-            .filter_map(|at| Some(crate::commands::audit::change_fields(state, revision?.changes.get(*at)?)))
+            .filter_map(|at| Some(change_fields(state, revision?.changes.get(*at)?)))
             .collect();
         json!({
             "revision": id.0,
             "number": revision.map(|revision| &revision.draft.number),
             "state": revision.map(|revision| revision.state.name()),
-            "indicators": indicators,
+            "effective": revision.map(|revision| revision.draft.effective.number()),
+            "indicators": self.rows.iter().map(indicator).collect::<Vec<_>>(),
             "base_moved": moved,
             "locked_quarters": self.locked.iter().map(|quarter| quarter.number()).collect::<Vec<_>>(),
+            "warnings": year_target::warnings_json(&self.warnings),
         })
-    }
-
-    fn print(&self, ctx: &Context, state: &State, id: RevisionId) {
-        let (code, indicator) = (text::say("column.code"), text::say("column.indicator"));
-        let year = text::say("column.year");
-        let quarters = Quarter::ALL.map(|quarter| quarter.to_string());
-        let mut columns =
-            vec![(code.as_str(), Align::Left), (indicator.as_str(), Align::Left), ("", Align::Left)];
-        columns.extend(quarters.iter().map(|quarter| (quarter.as_str(), Align::Right)));
-        columns.push((year.as_str(), Align::Right));
-        let mut rows = Vec::new();
-        for (id, before, after) in &self.rows {
-            let Some(indicator) = state.indicator(*id) else { continue };
-            let mut line = |first: [&str; 2], key: &str, targets: &[String; 4], year: &str| {
-                let mut cells = vec![first[0].to_owned(), first[1].to_owned(), text::say(key)];
-                cells.extend(targets.iter().map(|target| render::cell(target)));
-                cells.push(year.to_owned());
-                rows.push(cells);
-            };
-            line(
-                [&indicator.code, &indicator.facet().measure],
-                "revision.before",
-                &before.quarters,
-                &before.shown.1,
-            );
-            line(["", ""], "revision.after", &after.quarters, &after.shown.1);
-            line(["", ""], "revision.before_to_date", &before.shown.0, "");
-            line(["", ""], "revision.after_to_date", &after.shown.0, "");
-        }
-        ctx.print(&render::table(ctx.color, &columns, rows));
-        for (id, _, after) in &self.rows {
-            if let (Some(indicator), Some(from)) = (state.indicator(*id), after.retired_from) {
-                ctx.print(&text::with(
-                    "revision.retires",
-                    &[("indicator", &indicator.code), ("quarter", &from)],
-                ));
-            }
-        }
-        for quarter in &self.locked {
-            ctx.notice(&text::with("revision.touches_locked", &[("quarter", &quarter.number())]));
-        }
-        let Some(revision) = state.revision(id) else { return };
-        for change in self.moved.iter().filter_map(|at| revision.changes.get(*at)) {
-            let now = holds_now(state, revision, change).map_or_else(String::new, |now| render::cell(&now));
-            ctx.notice(&text::with("revision.moved", &[("change", &in_words(state, change)), ("now", &now)]));
-        }
     }
 }

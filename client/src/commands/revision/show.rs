@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use renaksi_domain::State;
 use renaksi_domain::command::{Command, Outcome};
 use renaksi_domain::ids::{PersonId, RevisionId};
-use renaksi_domain::revision::{Change, Revision, RevisionCommand, RevisionState};
+use renaksi_domain::revision::{Change, Revision, RevisionCommand};
 use renaksi_domain::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::addition::added;
 use super::change::{base_holds, holds_now, in_words};
+use super::preview::{approved, is_open};
 use crate::commands::audit::words::office_time;
 use crate::commands::audit::{change_fields, each_record};
 use crate::context::{Context, Done};
@@ -37,7 +39,7 @@ pub(super) fn run(ctx: &Context, revision: &str) -> Result<Done, ClientError> {
     let steps = steps(&device)?.remove(&id).unwrap_or_default();
     match ctx.json {
         true => ctx.print_json(&show_json(&device, state, id, revision, &steps)),
-        false => print(ctx, &device, state, revision, &steps),
+        false => print(ctx, &device, state, id, revision, &steps),
     }
     Ok(Done::Well)
 }
@@ -78,12 +80,17 @@ fn steps(device: &Device) -> Result<BTreeMap<RevisionId, Vec<Step>>, ClientError
 
 fn show_json(device: &Device, state: &State, id: RevisionId, revision: &Revision, steps: &[Step]) -> Value {
     let draft = &revision.draft;
-    let changes: Vec<Value> = revision
-        .changes
-        .iter()
-        .map(|change| {
+    let codes = codes_of_added(state, id, revision);
+    let changes: Vec<Value> = (0..)
+        .zip(&revision.changes)
+        .map(|(at, change)| {
             let mut fields = change_fields(state, change);
-            fields["name"] = json!(measure_of(state, change));
+            if matches!(change, Change::Add(_)) {
+                fields["code"] = json!(codes.get(&at));
+            }
+            if !matches!(change, Change::Add(_)) {
+                fields["name"] = json!(measure_of(state, change));
+            }
             fields["now"] = json!(holds_now(state, revision, change));
             fields["base_holds"] = json!(is_open(revision).then(|| base_holds(state, revision, change)));
             fields
@@ -121,18 +128,34 @@ fn show_json(device: &Device, state: &State, id: RevisionId, revision: &Revision
     })
 }
 
-fn measure_of<'a>(state: &'a State, change: &'a Change) -> Option<&'a str> {
-    match change {
-        Change::Add(add) => Some(&add.row.measure),
-        other => other.indicator().and_then(|id| state.indicator(id)).map(|known| &*known.facet().measure),
+/// What is measured by the indicator that is there already.
+fn measure_of<'a>(state: &'a State, change: &Change) -> Option<&'a str> {
+    change.indicator().and_then(|id| state.indicator(id)).map(|known| &*known.facet().measure)
+}
+
+/// The code that the addition at an index has, or would have if the revision were approved now.
+fn codes_of_added(state: &State, id: RevisionId, revision: &Revision) -> BTreeMap<usize, String> {
+    if !revision.changes.iter().any(|change| matches!(change, Change::Add(_))) {
+        return BTreeMap::new();
     }
+    let after = approved(state, id);
+    let code = |(at, id)| Some((at, after.indicator(id)?.code.to_string()));
+    added(&after, id).into_iter().filter_map(code).collect()
 }
 
-fn is_open(revision: &Revision) -> bool {
-    matches!(revision.state, RevisionState::Draft | RevisionState::Submitted)
+/// How many changes of each sort, in the order in which each first occurs.
+fn by_sort(revision: &Revision) -> Vec<(&'static str, usize)> {
+    let mut counts: Vec<(&'static str, usize)> = Vec::new();
+    for name in revision.changes.iter().map(Change::name) {
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    counts
 }
 
-fn print(ctx: &Context, device: &Device, state: &State, revision: &Revision, steps: &[Step]) {
+fn print(ctx: &Context, device: &Device, state: &State, id: RevisionId, revision: &Revision, steps: &[Step]) {
     let draft = &revision.draft;
     let basis = format!("{} {} ({})", draft.basis.title, draft.basis.number, draft.basis.date);
     let pairs = [
@@ -146,11 +169,18 @@ fn print(ctx: &Context, device: &Device, state: &State, revision: &Revision, ste
     .map(|(key, value)| (text::say(key), value));
     ctx.print(&render::pairs(&pairs));
     ctx.print("");
-    for change in &revision.changes {
-        let measure = measure_of(state, change).unwrap_or_default();
-        ctx.print(&format!("  {}  {measure}", in_words(state, change)));
+    let codes = codes_of_added(state, id, revision);
+    for (at, change) in (0..).zip(&revision.changes) {
+        let beside = match codes.get(&at) {
+            Some(code) => Some(text::with("revision.becomes", &[("code", code)])),
+            None if matches!(change, Change::Rename { .. }) => None,
+            None => measure_of(state, change).map(str::to_owned),
+        };
+        let beside = beside.map_or_else(String::new, |beside| format!(" · {beside}"));
+        ctx.print(&render::fitted(&format!("  {}{beside}", in_words(state, change))));
         if is_open(revision) && !base_holds(state, revision, change) {
-            let now = holds_now(state, revision, change).map_or_else(String::new, |now| render::cell(&now));
+            let now =
+                holds_now(state, revision, change).map_or_else(|| "–".to_owned(), |now| render::cell(&now));
             ctx.print(&format!("    {}", text::with("revision.now_holds", &[("now", &now)])));
         }
     }
@@ -199,13 +229,24 @@ pub(super) fn list(ctx: &Context) -> Result<Done, ClientError> {
             revision.draft.number.to_string(),
             text::term("state", revision.state.name()),
             revision.draft.effective.to_string(),
-            revision.changes.len().to_string(),
+            sorts_in_words(revision),
             device.name_of(revision.drafted_by),
             revision.draft.reason.to_string(),
         ]
     });
     ctx.print(&render::table(ctx.color, &columns, rows));
     Ok(Done::Well)
+}
+
+/// `3: target 2, addition 1`.
+fn sorts_in_words(revision: &Revision) -> String {
+    let sorts = by_sort(revision);
+    let each: Vec<String> =
+        sorts.iter().map(|(name, count)| format!("{} {count}", text::term("change", name))).collect();
+    match each.is_empty() {
+        true => "0".to_owned(),
+        false => format!("{}: {}", revision.changes.len(), each.join(", ")),
+    }
 }
 
 fn row_json(device: &Device, id: RevisionId, revision: &Revision) -> Value {
@@ -216,6 +257,8 @@ fn row_json(device: &Device, id: RevisionId, revision: &Revision) -> Value {
         "effective": revision.draft.effective.number(),
         "reason": revision.draft.reason,
         "changes": revision.changes.len(),
+        "changes_by_sort": by_sort(revision).into_iter().map(|(name, count)| (name.to_owned(), json!(count)))
+            .collect::<serde_json::Map<_, _>>(),
         "drafted_by": device.name_of(revision.drafted_by),
         "submitted_by": revision.submitted_by.map(|person| device.name_of(person)),
         "decided_by": revision.decided_by.map(|person| device.name_of(person)),
