@@ -10,8 +10,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::commands::{
-    audit, complete, demo, enroll, entry, held, indicator, people, plan, quarter, report, revision, status,
-    sync,
+    audit, complete, config, demo, enroll, entry, held, indicator, narrative, people, plan, quarter, report,
+    revision, status, sync,
 };
 use crate::context::{self, Context, Done, Stdout};
 use crate::error::{ClientError, Rejected};
@@ -95,6 +95,9 @@ enum CommandLine {
     /// Quarters: due dates and locks
     #[command(subcommand)]
     Quarter(quarter::QuarterCommandLine),
+    /// What drove an indicator, what stood in its way, what follows
+    #[command(subcommand)]
+    Narrative(narrative::NarrativeCommandLine),
     /// The quarterly report
     Report(report::ReportArgs),
     /// The audit trail: read, replay, verify
@@ -109,6 +112,9 @@ enum CommandLine {
     /// Organisational units
     #[command(subcommand)]
     Unit(people::UnitCommandLine),
+    /// Bands of the ratings, holidays, due days
+    #[command(subcommand)]
+    Config(config::ConfigCommandLine),
     /// A shell's completion script
     Completions(complete::CompletionsArgs),
     /// The manual page
@@ -168,11 +174,13 @@ fn dispatch(ctx: &Context, command: CommandLine) -> Result<Done, ClientError> {
         CommandLine::Held(line) => wait(held::run(ctx, line)),
         CommandLine::Revision(line) => wait(revision::run(ctx, line)),
         CommandLine::Quarter(line) => wait(quarter::run(ctx, line)),
+        CommandLine::Narrative(line) => wait(narrative::run(ctx, line)),
         CommandLine::Report(args) => wait(report::run(ctx, args)),
         CommandLine::Audit(line) => wait(audit::run(ctx, line)),
         CommandLine::User(line) => wait(people::run_user(ctx, line)),
         CommandLine::Device(line) => wait(people::run_device(ctx, line)),
         CommandLine::Unit(line) => wait(people::run_unit(ctx, line)),
+        CommandLine::Config(line) => wait(config::run(ctx, line)),
         CommandLine::Completions(args) => complete::completions(ctx, &args),
         CommandLine::Man => complete::man(ctx),
     }

@@ -303,11 +303,19 @@ pub fn position_or_time(text: &str, zone: Zone) -> Result<ReplayTo, ClientError>
     time(text, zone).map(ReplayTo::Time)
 }
 
-/// An instant: a date is the end of that day in the office's zone.
+/// An instant: a date is the end of that day in the office's zone, `2024-07-20 17:00` a time there.
 pub fn time(text: &str, zone: Zone) -> Result<Timestamp, ClientError> {
     let text = text.trim();
     let end_of_day = Date::parse(text).map(|day| zone.end_of(day));
-    let instant = end_of_day.or_else(|| parse_time(text));
+    let on_the_clock = || {
+        let (day, clock) = text.split_once([' ', 'T'])?;
+        let (hours, minutes) = clock.split_once(':').filter(|_| clock.len() == 5)?;
+        let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+        let valid = (0..24).contains(&hours) && (0..60).contains(&minutes);
+        let midnight = zone.start_of(Date::parse(day)?);
+        valid.then(|| midnight.plus_micros((hours * 60 + minutes) * 60_000_000))
+    };
+    let instant = end_of_day.or_else(on_the_clock).or_else(|| parse_time(text));
     instant.ok_or_else(|| not_understood(Rejected::new("BAD_TIME").with("text", text)))
 }
 

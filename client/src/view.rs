@@ -5,6 +5,7 @@ use renaksi_domain::achievement::{Exact, two_decimals};
 use renaksi_domain::figures::{Line, Period, PeriodTarget, Realised, line};
 use renaksi_domain::ids::{IndicatorId, UnitId};
 use renaksi_domain::indicator::Indicator;
+use renaksi_domain::rollup::{Mean, RollUp, Under, roll_up};
 use renaksi_domain::time::Quarter;
 use serde_json::{Value, json};
 
@@ -29,6 +30,16 @@ pub struct Row<'a> {
     /// Name of the objective, program, activity or sub-activity.
     pub name: &'a str,
     pub subject: Subject<'a>,
+    /// What the rows below come to together, where there are some.
+    pub roll_ups: Option<Box<RollUps>>,
+}
+
+/// Roll-ups over the periods of [`Figures`].
+#[derive(Clone, Debug)]
+pub struct RollUps {
+    pub quarters: [RollUp; 4],
+    pub to_date: RollUp,
+    pub year: RollUp,
 }
 
 /// All that is known of one indicator in one year, seen from one quarter.
@@ -48,6 +59,16 @@ pub fn figures(state: &State, indicator: &Indicator, quarter: Quarter) -> Figure
     }
 }
 
+fn roll_ups(state: &State, year: i16, under: Under, quarter: Quarter) -> Option<Box<RollUps>> {
+    let over = |period| roll_up(state, year, under, period);
+    let [first, second, third, fourth] = Quarter::ALL.map(|quarter| over(Period::Quarter(quarter)));
+    Some(Box::new(RollUps {
+        quarters: [first?, second?, third?, fourth?],
+        to_date: over(Period::ToDate(quarter))?,
+        year: over(Period::Year)?,
+    }))
+}
+
 /// Every row of a year's plan; of one unit's indicators (with their objectives) when a unit is named.
 pub fn rows(state: &State, year: i16, quarter: Quarter, unit: Option<UnitId>) -> Vec<Row<'_>> {
     let Some(plan) = state.plan(year) else { return Vec::new() };
@@ -64,7 +85,8 @@ pub fn rows(state: &State, year: i16, quarter: Quarter, unit: Option<UnitId>) ->
             continue;
         }
         let code = (number + 1).to_string();
-        rows.push(Row { code, level: "objective", name, subject: Subject::Objective });
+        let roll_ups = roll_ups(state, year, Under::Objective(number), quarter);
+        rows.push(Row { code, level: "objective", name, subject: Subject::Objective, roll_ups });
         rows.extend(below().map(|(id, indicator)| row(state, *id, indicator, quarter)));
     }
     rows
@@ -77,6 +99,7 @@ pub fn row<'a>(state: &State, id: IndicatorId, indicator: &'a Indicator, quarter
         level: indicator.level.name(),
         name: &indicator.name,
         subject: Subject::Indicator { id, indicator, figures: Box::new(figures(state, indicator, quarter)) },
+        roll_ups: roll_ups(state, indicator.year, Under::Indicator(id), quarter),
     }
 }
 
@@ -108,6 +131,7 @@ impl Row<'_> {
             "reason": each(|line| json!(reason(line))),
             "to_date": line_json(&figures.to_date),
             "year": line_json(&figures.year),
+            "roll_up": self.roll_ups_json(),
         })
     }
 
@@ -123,7 +147,49 @@ impl Row<'_> {
         }
         row["to_date"] = blank_line_json();
         row["year"] = blank_line_json();
+        row["roll_up"] = self.roll_ups_json();
         row
+    }
+
+    /// The mean of what stands below and can be computed; null where nothing does.
+    fn roll_ups_json(&self) -> Value {
+        self.roll_ups.as_ref().map_or(Value::Null, |roll_ups| {
+            json!({
+                "quarters": roll_ups.quarters.each_ref().map(roll_up_json),
+                "to_date": roll_up_json(&roll_ups.to_date),
+                "year": roll_up_json(&roll_ups.year),
+            })
+        })
+    }
+}
+
+fn roll_up_json(roll_up: &RollUp) -> Value {
+    let percent = |mean: &Mean| mean.achievement.as_ref().map(two_decimals);
+    json!({
+        "achievement": percent(&roll_up.verified),
+        "achievement_reported": percent(&roll_up.reported),
+        "counted": roll_up.verified.counted,
+        "left_out": roll_up.verified.left_out,
+        "counted_reported": roll_up.reported.counted,
+        "left_out_reported": roll_up.reported.left_out,
+        "rating": roll_up.rating.as_deref(),
+    })
+}
+
+/// A roll-up for people: the official mean and of how many, `87,50 (2/5)`; that of what is reported while nothing is
+/// verified.
+pub fn roll_up_label(roll_up: &RollUp) -> String {
+    let (mean, mark) = match roll_up.verified.counted {
+        0 => (&roll_up.reported, "*"),
+        _ => (&roll_up.verified, ""),
+    };
+    let percent = mean.achievement.as_ref().map(two_decimals);
+    match percent {
+        Some(percent) => {
+            let all = mean.counted + mean.left_out;
+            format!("{}{mark} ({}/{all})", render::number(&percent), mean.counted)
+        }
+        None => format!("– (0/{})", mean.left_out),
     }
 }
 

@@ -3,12 +3,12 @@
 use clap::{Args, Subcommand};
 use renaksi_domain::command::Command;
 use renaksi_domain::held::{Fate, HeldCommand, ReleaseHeld};
-use renaksi_domain::ids::CommandKey;
+use renaksi_domain::ids::{CommandKey, DeviceId};
 use renaksi_proto::log::Texts;
 use serde_json::json;
 
 use super::entry::items;
-use super::revision::{ask, fresh};
+use super::revision::{ask, fresh, refusal};
 use crate::context::{Context, Done};
 use crate::device::Device;
 use crate::error::{ClientError, Rejected};
@@ -35,7 +35,11 @@ pub enum HeldCommandLine {
 #[derive(Clone, Debug, Args)]
 pub struct ReleaseArgs {
     /// The held entry's id, or the beginning of it
-    pub id: String,
+    #[arg(required_unless_present = "device", conflicts_with = "device")]
+    pub id: Option<String>,
+    /// Everything that waits of one device
+    #[arg(long, value_name = "NUMBER")]
+    pub device: Option<u32>,
     /// Count it for another indicator
     #[arg(long, value_name = "CODE")]
     pub to: Option<String>,
@@ -83,14 +87,76 @@ async fn release(ctx: &Context, args: &ReleaseArgs) -> Result<Done, ClientError>
     let count_in = args.count_in.map(find::quarter).transpose()?;
     let reason = find::said("--reason", &args.reason)?;
     let mut device = fresh(ctx).await?;
-    let key = waiting(&device, &args.id)?;
     let state = &device.view().confirmed;
     let to = match &args.to {
         Some(wanted) => Some(find::indicator(state, ctx.year(state, device.now())?, wanted)?),
         None => None,
     };
-    let release = HeldCommand::Release(ReleaseHeld { held: key, to, count_in });
-    decide(ctx, &mut device, key, release, reason).await
+    let release = |held| HeldCommand::Release(ReleaseHeld { held, to, count_in });
+    match (&args.id, args.device) {
+        (Some(id), _) => {
+            let key = waiting(&device, id)?;
+            decide(ctx, &mut device, key, release(key), reason).await
+        }
+        (None, number) => {
+            let of = DeviceId(number.unwrap_or(0));
+            release_all(ctx, &mut device, of, release, reason).await
+        }
+    }
+}
+
+/// Lets all in that waits of a device, in one push. Each is decided for itself; those that the rules do not admit wait on.
+async fn release_all(
+    ctx: &Context,
+    device: &mut Device,
+    of: DeviceId,
+    release: impl Fn(CommandKey) -> HeldCommand,
+    reason: String,
+) -> Result<Done, ClientError> {
+    let state = &device.view().confirmed;
+    let its = |key: &CommandKey| state.people.incarnation(key.origin).is_some_and(|own| own.device == of);
+    let keys: Vec<CommandKey> =
+        state.held.iter().filter(|(key, held)| held.is_waiting() && its(key)).map(|(key, _)| *key).collect();
+    if keys.is_empty() {
+        let cause = Rejected::new("NOTHING_HELD").with("device", of);
+        return Err(ClientError::NotAdmitted(cause));
+    }
+    let commands = keys
+        .iter()
+        .map(|key| (Command::Held(release(*key)), Texts { reason: reason.clone(), ..Texts::default() }));
+    let receipts = device.submit(commands.collect(), &mut |_| {}).await?;
+    let state = &device.view().confirmed;
+    let judged: Vec<(String, Option<Rejected>)> = keys
+        .iter()
+        .zip(&receipts)
+        .map(|(key, receipt)| (state.public_id(*key), refusal(receipt).map(Rejected::from)))
+        .collect();
+    let refused = judged.iter().filter(|(_, cause)| cause.is_some()).count();
+    let released = judged.len() - refused;
+    if ctx.json {
+        let of_them = |(id, cause): &(String, Option<Rejected>)| {
+            json!({
+                "entry_id": id,
+                "state": if cause.is_some() { "held" } else { "released" },
+                "code": cause.as_ref().map(|cause| &cause.code),
+                "message": cause.as_ref().map(text::message),
+            })
+        };
+        ctx.print_json(&json!({
+            "device": of.0,
+            "released": released,
+            "refused": refused,
+            "entries": judged.iter().map(of_them).collect::<Vec<_>>(),
+        }));
+    } else {
+        for (id, cause) in &judged {
+            if let Some(cause) = cause {
+                ctx.notice(&format!("{}: {}", &id[..8], text::message(cause)));
+            }
+        }
+        ctx.print(&text::with("held.released_all", &[("released", &released), ("refused", &refused)]));
+    }
+    Ok(if refused > 0 { Done::NeedsAPerson } else { Done::Well })
 }
 
 fn waiting(device: &Device, id: &str) -> Result<CommandKey, ClientError> {

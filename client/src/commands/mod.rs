@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod complete;
+pub mod config;
 pub mod demo;
 pub mod enroll;
 pub mod entry;
@@ -9,6 +10,7 @@ mod file;
 pub mod held;
 pub mod history;
 pub mod indicator;
+pub mod narrative;
 pub mod people;
 pub mod plan;
 pub mod quarter;

@@ -1,6 +1,7 @@
 //! People, units and devices, as the operator sees and moves them. New people come by an invite from the server
 //! (`renaksid invite`), so there is no `user add` here.
 
+mod grants;
 mod revoke;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ use crate::error::{ClientError, Rejected};
 use crate::find;
 use crate::render::{self, Align};
 use crate::text;
+
+pub use grants::AssignArgs;
 
 /// `renaksi user …`
 #[derive(Clone, Debug, Subcommand)]
@@ -50,6 +53,27 @@ pub enum UserCommandLine {
         /// Leaves the person's devices enrolled
         #[arg(long)]
         keep_devices: bool,
+    },
+    /// Gives a person a role, from a day until a day where it is for a time (operator)
+    Assign(AssignArgs),
+    /// Roles that wait until the head of office confirms them
+    Grants {
+        /// Those that are decided, too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Lets a role hold that somebody else gave (head of office)
+    Confirm {
+        /// The number of the role, from `user grants`
+        grant: u32,
+    },
+    /// Declines a role that somebody gave (head of office)
+    Decline {
+        /// The number of the role, from `user grants`
+        grant: u32,
+        /// Why
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -88,6 +112,10 @@ pub async fn run_user(ctx: &Context, command: UserCommandLine) -> Result<Done, C
             move_user(ctx, &name, &unit, &from, leave.as_deref()).await
         }
         UserCommandLine::Revoke { name, keep_devices } => revoke::user(ctx, &name, keep_devices).await,
+        UserCommandLine::Assign(args) => grants::assign(ctx, &args).await,
+        UserCommandLine::Grants { all } => grants::list(ctx, all),
+        UserCommandLine::Confirm { grant } => grants::confirm(ctx, grant).await,
+        UserCommandLine::Decline { grant, reason } => grants::decline(ctx, grant, &reason).await,
     }
 }
 

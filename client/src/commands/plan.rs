@@ -29,6 +29,14 @@ pub enum PlanCommandLine {
     Establish(EstablishArgs),
     /// Establishes the plan (head of office)
     Approve,
+    /// Gives a submitted plan back for more work (head of office)
+    SendBack {
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Takes a submitted plan back (administrator)
+    Recall,
     /// The plan with target, realisation, achievement and rating
     Show(ShowArgs),
 }
@@ -60,6 +68,10 @@ pub async fn run(ctx: &Context, command: PlanCommandLine) -> Result<Done, Client
         PlanCommandLine::Approve => {
             step(ctx, |year| PlanCommand::ApprovePlan(ApprovePlan { year }), String::new()).await
         }
+        PlanCommandLine::SendBack { reason } => {
+            step(ctx, PlanCommand::SendBackPlan, find::said("--reason", &reason)?).await
+        }
+        PlanCommandLine::Recall => step(ctx, PlanCommand::RecallPlan, String::new()).await,
         PlanCommandLine::Show(args) => show::run(ctx, &args),
     }
 }

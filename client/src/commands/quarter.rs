@@ -1,4 +1,6 @@
-//! Quarters: what is still missing from each, when it is due, and its lock by two people.
+//! Quarters: what is still missing from each, when it is due, its lock by two people and its reopening by two people.
+
+mod unseen;
 
 use std::collections::BTreeMap;
 
@@ -6,10 +8,12 @@ use clap::Subcommand;
 use renaksi_domain::State;
 use renaksi_domain::command::Command;
 use renaksi_domain::entry::{Entry, EntryCommand, State as EntryState};
+use renaksi_domain::figures::{Period, current_line, line};
 use renaksi_domain::held::Held;
 use renaksi_domain::ids::CommandKey;
+use renaksi_domain::indicator::Indicator;
 use renaksi_domain::quarter::{PlanQuarter, QuarterCommand, QuarterState};
-use renaksi_domain::time::Quarter;
+use renaksi_domain::time::{Quarter, Timestamp};
 use renaksi_proto::log::Texts;
 use serde_json::{Value, json};
 
@@ -51,6 +55,30 @@ pub enum QuarterCommandLine {
         #[arg(long)]
         reason: String,
     },
+    /// Asks to open a locked quarter until a time; then it locks by itself (head of unit, administrator)
+    RequestReopen {
+        /// 1 to 4
+        quarter: u32,
+        /// Until when: a date (the end of that day) or a time, such as "2024-07-20 17:00"
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Opens a locked quarter as another person asked (administrator)
+    GrantReopen {
+        /// 1 to 4
+        quarter: u32,
+    },
+    /// Declines to open a locked quarter (administrator)
+    DeclineReopen {
+        /// 1 to 4
+        quarter: u32,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// Runs a `quarter` command.
@@ -63,10 +91,22 @@ pub async fn run(ctx: &Context, command: QuarterCommandLine) -> Result<Done, Cli
         QuarterCommandLine::Due => due(ctx),
         QuarterCommandLine::Lock { quarter } => lock(ctx, quarter).await,
         QuarterCommandLine::ApproveLock { quarter } => {
-            decide(ctx, quarter, QuarterCommand::Approve, None).await
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::Approve(about)), None).await
         }
         QuarterCommandLine::RejectLock { quarter, reason } => {
-            decide(ctx, quarter, QuarterCommand::Reject, Some(reason)).await
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::Reject(about)), Some(reason)).await
+        }
+        QuarterCommandLine::RequestReopen { quarter, until, reason } => {
+            let ask = |about, state: &State| {
+                Ok(QuarterCommand::RequestReopen(about, find::time(&until, state.zone())?))
+            };
+            decide(ctx, quarter, ask, Some(reason)).await
+        }
+        QuarterCommandLine::GrantReopen { quarter } => {
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::GrantReopen(about)), None).await
+        }
+        QuarterCommandLine::DeclineReopen { quarter, reason } => {
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::DeclineReopen(about)), Some(reason)).await
         }
     }
 }
@@ -154,6 +194,12 @@ fn status(ctx: &Context, only: Option<u32>) -> Result<Done, ClientError> {
         cells
     });
     ctx.print(&render::table(ctx.color, &columns, rows));
+    for quarter in Quarter::ALL.into_iter().filter(wanted) {
+        let count = differing(state, PlanQuarter { year, quarter });
+        if count > 0 {
+            ctx.notice(&text::count("quarter.differs", count as u64, &[("quarter", &quarter.number())]));
+        }
+    }
     Ok(Done::Well)
 }
 
@@ -165,6 +211,29 @@ fn state_in_words(state: &State, quarter: QuarterState) -> String {
             format!("{word} → {}", office_time(state.zone(), until))
         }
         QuarterState::Open | QuarterState::LockRequested { .. } => word,
+    }
+}
+
+/// Until when a quarter is open again, or shall be.
+fn until_of(quarter: QuarterState) -> Option<Timestamp> {
+    match quarter {
+        QuarterState::Reopened { until } | QuarterState::ReopenRequested { until, .. } => Some(until),
+        QuarterState::Open | QuarterState::LockRequested { .. } | QuarterState::Locked(_) => None,
+    }
+}
+
+/// Indicators whose entries now give other figures than the lock froze, because an earlier quarter was opened again.
+fn differing(state: &State, about: PlanQuarter) -> usize {
+    let indicators = state.plan(about.year).into_iter().flat_map(|plan| &plan.indicators);
+    let periods = [Period::Quarter(about.quarter), Period::ToDate(about.quarter)];
+    let differs = |indicator: &&Indicator| {
+        periods.iter().any(|period| {
+            line(state, indicator, *period).basis != current_line(state, indicator, *period).basis
+        })
+    };
+    match state.is_locked(about) {
+        true => indicators.filter_map(|id| state.indicator(*id)).filter(differs).count(),
+        false => 0,
     }
 }
 
@@ -184,6 +253,8 @@ fn quarter_json(device: &Device, about: PlanQuarter, tally: &Tally) -> Value {
         "due": state.config.due_date(about).to_string(),
         "state": quarter.name(),
         "requested_by": requested_by,
+        "until": until_of(quarter).map(Timestamp::rfc3339),
+        "differing": differing(state, about),
         "locked_at": lock.map(|lock| lock.time.rfc3339()),
         "locked_position": lock.map(|lock| lock.at),
         "entries": tally.entries,
@@ -226,6 +297,8 @@ async fn lock(ctx: &Context, number: u32) -> Result<Done, ClientError> {
     let mut device = fresh(ctx).await?;
     let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
     let (unverified, held) = list_what_is_open(ctx, &device, about);
+    let unseen = unseen::devices(&device, about).await;
+    unseen::tell(ctx, &device, &unseen);
     ask(&mut device, vec![(Command::Quarter(QuarterCommand::Request(about)), Texts::default())]).await?;
     let name = device.view().confirmed.quarter_state(about).name();
     match ctx.json {
@@ -235,6 +308,7 @@ async fn lock(ctx: &Context, number: u32) -> Result<Done, ClientError> {
             "state": name,
             "unverified": unverified,
             "held": held,
+            "not_synchronised": unseen::json(&device, &unseen),
         })),
         false => ctx.print(&text::with(
             "quarter.lock_requested",
@@ -294,27 +368,35 @@ fn list_what_is_open(ctx: &Context, device: &Device, about: PlanQuarter) -> (Vec
 async fn decide(
     ctx: &Context,
     number: u32,
-    make: fn(PlanQuarter) -> QuarterCommand,
+    make: impl FnOnce(PlanQuarter, &State) -> Result<QuarterCommand, ClientError>,
     reason: Option<String>,
 ) -> Result<Done, ClientError> {
     let quarter = find::quarter(number)?;
     let texts = Texts { reason: find::said_maybe("--reason", reason.as_deref())?, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
-    let receipts = ask(&mut device, vec![(Command::Quarter(make(about)), texts)]).await?;
+    let command = make(about, &device.view().confirmed)?;
+    let key = format!("quarter.done.{}", Command::Quarter(command.clone()).name().replace("quarter.", ""));
+    let receipts = ask(&mut device, vec![(Command::Quarter(command), texts)]).await?;
     let state = &device.view().confirmed;
-    let name = state.quarter_state(about).name();
+    let now = state.quarter_state(about);
     let position = receipts.first().map(|receipt| receipt.position);
     match ctx.json {
         true => ctx.print_json(&json!({
             "year": about.year,
             "quarter": quarter.number(),
-            "state": name,
+            "state": now.name(),
+            "until": until_of(now).map(Timestamp::rfc3339),
             "position": position,
         })),
         false => {
-            let key = if state.is_locked(about) { "quarter.locked" } else { "quarter.lock_rejected" };
-            ctx.print(&text::with(key, &[("quarter", &quarter.number()), ("year", &about.year)]));
+            let until = until_of(now).map_or_else(String::new, |until| office_time(state.zone(), until));
+            let said = [
+                ("quarter", &quarter.number() as &dyn std::fmt::Display),
+                ("year", &about.year),
+                ("until", &until),
+            ];
+            ctx.print(&text::with(&key, &said));
         }
     }
     Ok(Done::Well)
@@ -328,7 +410,7 @@ mod tests {
     use renaksi_domain::held::Fate;
     use renaksi_domain::ids::{IndicatorId, Origin, PersonId};
     use renaksi_domain::quantity::Quantity;
-    use renaksi_domain::time::{Date, Timestamp};
+    use renaksi_domain::time::Date;
 
     use super::*;
 

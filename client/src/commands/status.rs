@@ -2,7 +2,7 @@
 
 use clap::Args;
 use renaksi_domain::entry::State as EntryState;
-use renaksi_domain::people::Role;
+use renaksi_domain::people::{GrantState, Role};
 use renaksi_domain::plan::PlanState;
 use renaksi_domain::quarter::QuarterState;
 use renaksi_domain::revision::RevisionState;
@@ -96,10 +96,17 @@ fn needs(device: &Device, counts: &Counts) -> Vec<Need> {
         needs.push(("approve_plan", plans.count() as u64));
         needs.push(("approve_revision", revisions.count() as u64));
         needs.push(("approve_lock", locks.count() as u64));
+        let grants = state.people.grants.iter().filter(|grant| grant.state == GrantState::Waiting);
+        needs.push(("confirm_grant", grants.count() as u64));
     }
     if holds(device, Role::Administrator) {
         let indicators =
             state.plans.iter().flat_map(|plan| &plan.indicators).filter_map(|id| state.indicator(*id));
+        let quarters = state.plans.iter().flat_map(|plan| &plan.quarters);
+        let own = device.identity().person;
+        let reopenings = quarters
+            .filter(|quarter| matches!(quarter, QuarterState::ReopenRequested { by, .. } if *by != own));
+        needs.push(("grant_reopen", reopenings.count() as u64));
         needs.push(("confirm_kind", indicators.filter(|indicator| !indicator.confirmed).count() as u64));
     }
     let skewed = device.contact().skew_ms.is_some_and(|skew| skew.abs() > SKEW_TOLD_MS);

@@ -12,7 +12,7 @@ mod tests;
 mod verify;
 pub mod words;
 
-pub use event::{Event, Narrator, change_fields, unit_name};
+pub use event::{Event, Narrator, band_json, change_fields, unit_name};
 
 use clap::{Args, Subcommand};
 use renaksi_domain::command::Record;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use renaksi_domain::State;
-use renaksi_domain::figures::{Period, PeriodTarget, line};
+use renaksi_domain::figures::{Line, Period, PeriodTarget, current_line, line};
 use renaksi_domain::indicator::{Indicator, Polarity, TargetVersion};
 use renaksi_domain::quantity::Quantity;
 use renaksi_domain::time::Quarter;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::audit::words::office_time;
 use super::super::entry::items;
+use super::super::narrative::{pairs, texts_json};
 use super::set::number;
 use super::year_target;
 use crate::as_of::Known;
@@ -50,6 +51,9 @@ pub(super) fn run(
             let mut answer = row.json(quarter);
             answer["settings"] = settings_json(state, indicator);
             answer["warnings"] = year_target::warnings_json(&year_target::warning(state, id));
+            answer["narratives"] =
+                json!(Quarter::ALL.map(|quarter| texts_json(state.narrative(id, quarter))));
+            answer["current"] = current_json(state, indicator);
             answer["versions"] = json!(versions_json(state, indicator));
             answer["entries"] = json!(items.iter().map(json).collect::<Vec<_>>());
             answer["quarter"] = json!(quarter.number());
@@ -65,6 +69,14 @@ pub(super) fn run(
             }
             tell(ctx, state, indicator, &row, quarter);
             year_target::notice(ctx, &year_target::warning(state, id));
+            tell_differences(ctx, state, indicator);
+            if let Some(narrative) = state.narrative(id, quarter) {
+                ctx.print(&heading(
+                    ctx,
+                    &text::with("indicator.narrative", &[("quarter", &quarter.number())]),
+                ));
+                ctx.print(&render::pairs(&pairs(&narrative.texts)));
+            }
             ctx.print(&heading(ctx, &text::count("indicator.entries", items.len() as u64, &[])));
             if !items.is_empty() {
                 ctx.print(&items::table(ctx, &device, &items));
@@ -103,6 +115,47 @@ pub(super) fn settings_json(state: &State, indicator: &Indicator) -> Value {
 /// What the quarters come to.
 fn derived(state: &State, indicator: &Indicator) -> PeriodTarget {
     line(state, indicator, Period::Year).basis.target
+}
+
+/// The periods that a lock froze and whose entries now come to something else, because an earlier quarter was opened.
+fn differences(state: &State, indicator: &Indicator) -> Vec<(Period, Line, Line)> {
+    let periods = Quarter::ALL.into_iter().flat_map(|q| [Period::Quarter(q), Period::ToDate(q)]);
+    let both = periods
+        .map(|period| (period, line(state, indicator, period), current_line(state, indicator, period)));
+    both.filter(|(_, frozen, now)| frozen.basis != now.basis).collect()
+}
+
+fn current_json(state: &State, indicator: &Indicator) -> Value {
+    let one = |(period, _, now): &(Period, Line, Line)| {
+        let (name, quarter) = match period {
+            Period::Quarter(quarter) => ("quarter", quarter),
+            Period::ToDate(quarter) => ("to_date", quarter),
+            Period::Year => ("year", &Quarter::Q4),
+        };
+        let mut value = view::line_json(now);
+        value["period"] = json!(name);
+        value["quarter"] = json!(quarter.number());
+        value
+    };
+    Value::from_iter(differences(state, indicator).iter().map(one))
+}
+
+fn tell_differences(ctx: &Context, state: &State, indicator: &Indicator) {
+    for (period, frozen, now) in differences(state, indicator) {
+        let key = if matches!(period, Period::Quarter(_)) {
+            "indicator.differs"
+        } else {
+            "indicator.differs_to_date"
+        };
+        ctx.print(&text::with(
+            key,
+            &[
+                ("quarter", &period.last().number()),
+                ("frozen", &view::realised_label(&frozen.realised)),
+                ("now", &view::realised_label(&now.realised)),
+            ],
+        ));
+    }
 }
 
 /// Every version of every quarter's target, oldest first, with what made it.
@@ -159,6 +212,10 @@ fn tell(ctx: &Context, state: &State, indicator: &Indicator, row: &Row<'_>, quar
         let stated = number(indicator.year_target, "");
         let both = text::with("indicator.year_target", &[("stated", &stated), ("derived", &derived)]);
         pairs.push((text::say("label.year_target"), both));
+    }
+    if let Some(roll_ups) = &row.roll_ups {
+        let mean = view::roll_up_label(&roll_ups.quarters[quarter.index()]);
+        pairs.push((text::say("label.roll_up"), mean));
     }
     if let Some((_, from)) = indicator.retired {
         pairs.push((text::say("label.retired"), from.to_string()));

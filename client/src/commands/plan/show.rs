@@ -87,9 +87,20 @@ fn tell(ctx: &Context, state: &State, year: i16, quarter: Quarter, rows: &[Row<'
     ctx.print(&render::table(ctx.color, &columns, rows.iter().map(|row| line(row, quarter))));
 }
 
+/// An objective's name with what its indicators come to together.
+fn headed(row: &Row<'_>, quarter: Quarter) -> String {
+    match &row.roll_ups {
+        Some(roll_ups) => {
+            let mean = view::roll_up_label(&roll_ups.quarters[quarter.index()]);
+            format!("{} · {}", row.name, text::with("plan.roll_up", &[("mean", &mean)]))
+        }
+        None => row.name.to_owned(),
+    }
+}
+
 fn line(row: &Row<'_>, quarter: Quarter) -> render::Row {
     let Subject::Indicator { indicator, figures, .. } = &row.subject else {
-        return render::Row::Wide(row.code.clone(), row.name.to_owned());
+        return render::Row::Wide(row.code.clone(), headed(row, quarter));
     };
     let now = &figures.quarters[quarter.index()];
     render::Row::Cells(vec![

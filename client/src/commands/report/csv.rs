@@ -69,8 +69,7 @@ fn cells(row: &ReportRow, about: PlanQuarter) -> Vec<String> {
         .extend(row.realised_verified.iter().map(|figure| figure.as_deref().map_or_else(String::new, comma)));
     cells.extend([percent(&row.quarter), percent(&row.to_date), percent(&row.year)]);
     cells.push(row.quarter.rating.clone().unwrap_or_default());
-    // Narratives: drivers, obstacles, follow-up.
-    cells.extend([String::new(), String::new(), String::new()]);
+    cells.extend(row.narrative.iter().map(|text| text.clone().unwrap_or_default()));
     cells.push(row.responsible.clone().unwrap_or_default());
     cells.push(row.note(OFFICIAL, about));
     cells.push(row.code.clone());

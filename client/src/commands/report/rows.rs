@@ -2,7 +2,9 @@
 
 use renaksi_domain::State;
 use renaksi_domain::figures::Line;
+use renaksi_domain::ids::IndicatorId;
 use renaksi_domain::indicator::{Indicator, Level};
+use renaksi_domain::narrative::Texts;
 use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::time::Quarter;
 use serde_json::{Value, json};
@@ -30,6 +32,8 @@ pub(super) struct ReportRow {
     pub quarter: Achieved,
     pub to_date: Achieved,
     pub year: Achieved,
+    /// Faktor pendorong, faktor penghambat, tindak lanjut.
+    pub narrative: [Option<String>; 3],
     pub responsible: Option<String>,
     /// From which quarter it is retired, and by the revision of which number.
     pub retired: Option<(u8, String)>,
@@ -79,12 +83,13 @@ impl Achieved {
 /// Every indicator of the year's plan, in the plan's order.
 pub(super) fn rows(state: &State, about: PlanQuarter) -> Vec<ReportRow> {
     let Some(plan) = state.plan(about.year) else { return Vec::new() };
-    let known = plan.indicators.iter().filter_map(|id| state.indicator(*id));
+    let known = plan.indicators.iter().filter_map(|id| Some((*id, state.indicator(*id)?)));
     (1..)
         .zip(known)
-        .map(|(number, indicator)| {
+        .map(|(number, (id, indicator))| {
             let objective = plan.objectives.get(indicator.objective as usize).map_or("", |name| name);
-            row(state, number, objective, indicator, about.quarter)
+            let narrative = narrative(state, id, about.quarter);
+            ReportRow { narrative, ..row(state, number, objective, indicator, about.quarter) }
         })
         .collect()
 }
@@ -114,6 +119,7 @@ fn row(state: &State, number: usize, objective: &str, indicator: &Indicator, qua
         quarter: Achieved::of(&figures.quarters[quarter.index()]),
         to_date: Achieved::of(&figures.to_date),
         year: Achieved::of(&figures.year),
+        narrative: Default::default(),
         responsible: indicator.facet_in(quarter).responsible.as_deref().map(one_line),
         retired: indicator.retired.map(|(revision, from)| {
             let by = state
@@ -122,6 +128,12 @@ fn row(state: &State, number: usize, objective: &str, indicator: &Indicator, qua
             (from.number(), by)
         }),
     }
+}
+
+fn narrative(state: &State, id: IndicatorId, quarter: Quarter) -> [Option<String>; 3] {
+    let texts = state.narrative(id, quarter).map(|narrative| &narrative.texts);
+    let Some(Texts { driver, obstacle, follow_up }) = texts else { return Default::default() };
+    [driver, obstacle, follow_up].map(|text| Some(one_line(text)).filter(|text| !text.is_empty()))
 }
 
 fn one_line(text: &str) -> String {
@@ -177,9 +189,9 @@ impl ReportRow {
             "rating": each(|achieved| json!(achieved.rating)),
             "reason": each(|achieved| json!(achieved.reason)),
             "target_partial": each(|achieved| json!(achieved.target_partial)),
-            "drivers": null,
-            "obstacles": null,
-            "follow_up": null,
+            "drivers": self.narrative[0],
+            "obstacles": self.narrative[1],
+            "follow_up": self.narrative[2],
             "responsible": self.responsible,
             "note": self.note(OFFICIAL, about),
         })
