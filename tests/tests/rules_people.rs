@@ -1,0 +1,148 @@
+//! FAULTS: who may do what and since when, and who decides it; with the real programs.
+#![allow(clippy::unwrap_used)]
+
+use renaksi_tests::plans::{UNIT, small};
+use renaksi_tests::{Device, Office};
+use serde_json::{Value, json};
+
+const ROW: &str = "1.1.1.1";
+
+fn office() -> (Office, Device, Device, Device) {
+    let (mut office, administrator, head) =
+        Office::established(&small(&[("UTTP", ["70", "585", "120", "170"])]));
+    let operator = office.enroll("operator-1", "operator", None);
+    (office, administrator, head, operator)
+}
+
+fn code(error: &Value) -> &str {
+    error["error"]["code"].as_str().unwrap_or_else(|| panic!("no error: {error}"))
+}
+
+#[test]
+fn an_administrator_beside_a_head_of_office_needs_the_head() {
+    let (mut office, _, head, operator) = office();
+    // The invite works at once; the role waits.
+    let second = office.enroll("perencana-2", "administrator", None);
+    let again =
+        office.renaksid(&["invite", "--json", "--user", "perencana-2", "--role", "administrator"]).json();
+    assert_eq!((&again["waiting_for_confirmation"], &again["grant"]), (&json!(true), &json!(1)));
+    let set = ["config", "set", "--due-days", "7"];
+    assert_eq!(code(&second.ends(&set, 6)), "ROLE_MAY_NOT");
+    assert_eq!(code(&operator.ends(&["user", "confirm", "1"], 6)), "ROLE_MAY_NOT");
+    head.ok(&["sync"]);
+    let needs = head.ok(&["status"])["needs"].clone();
+    assert!(needs.as_array().unwrap().iter().any(|need| need["code"] == "confirm_grant"), "{needs}");
+    let grants = head.ok(&["user", "grants"])["grants"].clone();
+    assert_eq!((grants.as_array().unwrap().len(), &grants[0]["person"]), (1, &json!("perencana-2")));
+    assert_eq!(head.ok(&["user", "confirm", "1"])["state"], "confirmed");
+    second.ok(&set);
+    assert_eq!(code(&head.ends(&["user", "confirm", "1"], 4)), "UNKNOWN_GRANT");
+    // A role that the operator gives from a device waits as well, and may be declined.
+    let given = operator.ok(&["user", "assign", "perencana-2", "--role", "head-of-office"]);
+    assert_eq!((&given["waiting_for_confirmation"], &given["grant"]), (&json!(true), &json!(2)));
+    let declined = head.ok(&["user", "decline", "2", "--reason", "tidak diusulkan"]);
+    assert_eq!(declined["state"], "declined");
+    assert_eq!(head.ok(&["user", "grants"])["grants"], json!([]));
+    assert_eq!(head.ok(&["user", "grants", "--all"])["grants"].as_array().unwrap().len(), 2);
+    office.end(&[&head, &second]);
+}
+
+#[test]
+fn whoever_gives_a_role_to_the_head_needs_another_head() {
+    let (office, _, head, operator) = office();
+    operator.ok(&["sync"]);
+    operator.ok(&["user", "assign", "kadis-1", "--role", "administrator"]);
+    assert_eq!(code(&head.ends(&["user", "confirm", "1"], 6)), "SELF_APPROVAL");
+    office.end(&[&head]);
+}
+
+#[test]
+fn a_role_for_a_time_judges_entries_by_their_day() {
+    let (mut office, administrator, _, operator) = office();
+    let officer = office.enroll("petugas-1", "auditor", None);
+    operator.ok(&["sync"]);
+    office.set_clock("2024-05-02T03:00:00Z");
+    let assign = ["user", "assign", "petugas-1", "--role", "officer", "--unit", UNIT];
+    operator.ok(&[assign.as_slice(), &["--from", "2024-05-01", "--until", "2024-05-31"]].concat());
+    office.set_clock("2024-06-10T03:00:00Z");
+    officer.ok(&["sync"]);
+    for on in ["2024-04-30", "2024-05-01", "2024-05-31", "2024-06-01"] {
+        officer.add(ROW, "1", on);
+    }
+    let sync = officer.ends(&["sync"], 3);
+    assert_eq!((&sync["recorded"], sync["held"].as_array().unwrap().len()), (&json!(2), 2));
+    assert!(sync["held"].as_array().unwrap().iter().all(|held| held["code"] == "NOT_ASSIGNED"));
+    // All of one device in one command.
+    let device = officer.ok(&["status"])["device"].to_string();
+    administrator.ok(&["sync"]);
+    let released = administrator.ok(&["held", "release", "--device", &device, "--reason", "surat tugas"]);
+    assert_eq!((&released["released"], &released["refused"]), (&json!(2), &json!(0)));
+    let none = administrator.ends(&["held", "release", "--device", &device, "--reason", "lagi"], 4);
+    assert_eq!(code(&none), "NOTHING_HELD");
+    office.end(&[&officer]);
+}
+
+#[test]
+fn a_stand_in_head_of_unit_verifies_on_the_days_of_the_stand_in() {
+    let (mut office, _, _, operator) = office();
+    let officer = office.enroll("petugas-1", "officer", Some(UNIT));
+    let stand_in = office.enroll("petugas-2", "officer", Some(UNIT));
+    operator.ok(&["sync"]);
+    office.set_clock("2024-05-02T03:00:00Z");
+    let assign = ["user", "assign", "petugas-2", "--role", "head-of-unit", "--unit", UNIT];
+    operator.ok(&[assign.as_slice(), &["--from", "2024-05-10", "--until", "2024-05-12"]].concat());
+    let entry = officer.add(ROW, "1", "2024-05-02");
+    officer.ok(&["sync"]);
+    let verify = |exit| stand_in.ends(&["entry", "verify", &entry], exit);
+    stand_in.ok(&["sync"]);
+    assert_eq!(code(&verify(6)), "ROLE_MAY_NOT");
+    office.set_clock("2024-05-10T03:00:00Z");
+    // Who recorded an entry cannot verify it, whatever the role.
+    let own = stand_in.add(ROW, "1", "2024-05-10");
+    stand_in.ok(&["sync"]);
+    assert_eq!(code(&stand_in.ends(&["entry", "verify", &own], 6)), "SELF_VERIFICATION");
+    verify(0);
+    office.set_clock("2024-05-13T03:00:00Z");
+    assert_eq!(code(&stand_in.ends(&["entry", "return", &entry, "--reason", "x"], 6)), "ROLE_MAY_NOT");
+    office.end(&[&officer]);
+}
+
+#[test]
+fn what_is_not_understood_is_told_before_anything_is_asked() {
+    let (office, administrator, head, operator) = office();
+    operator.ok(&["sync"]);
+    let assign = |arguments: &[&str]| {
+        code(&operator.ends(&[&["user", "assign", "kadis-1"], arguments].concat(), 2)).to_owned()
+    };
+    assert_eq!(assign(&["--role", "raja"]), "BAD_ROLE");
+    assert_eq!(assign(&["--role", "officer"]), "ROLE_NEEDS_UNIT");
+    let backwards = ["--role", "auditor", "--from", "2024-05-02", "--until", "2024-05-01"];
+    assert_eq!(assign(&backwards), "DATES_BACKWARDS");
+    assert_eq!(code(&administrator.ends(&["plan", "recall"], 4)), "PLAN_NOT_SUBMITTED");
+    assert_eq!(code(&head.ends(&["plan", "send-back", "--reason", "x"], 4)), "PLAN_NOT_SUBMITTED");
+    office.end(&[&administrator]);
+}
+
+#[test]
+fn a_submitted_plan_goes_back_and_comes_again() {
+    let mut office = Office::found();
+    let administrator = office.enroll("perencana-1", "administrator", None);
+    let head = office.enroll("kadis-1", "head-of-office", None);
+    let file = office.path("plan.txt");
+    std::fs::write(&file, small(&[("UTTP", ["70", "585", "120", "170"])])).unwrap();
+    administrator.ok(&["plan", "import", &file.display().to_string()]);
+    let establish = ["plan", "establish", "--basis", "Keputusan Kepala Dinas Nomor 1/2024"];
+    administrator.ok(&establish);
+    assert_eq!(head.ok(&["plan", "send-back", "--reason", "target TW 1"])["state"], "draft");
+    administrator.ok(&["indicator", "set", ROW, "--target", "1=75", "--year-target", "1000"]);
+    // A stated yearly target that the quarters do not come to asks for a reason.
+    let asked = administrator.ends(&establish, 4);
+    assert_eq!((code(&asked), &asked["error"]["details"]["derived"]), ("YEAR_TARGET_DIFFERS", &json!("950")));
+    administrator.ok(&[establish.as_slice(), &["--reason", "sisanya tahun depan"]].concat());
+    assert_eq!(administrator.ok(&["plan", "recall"])["state"], "draft");
+    administrator.ok(&[establish.as_slice(), &["--reason", "sisanya tahun depan"]].concat());
+    let approved = head.ok(&["plan", "approve"]);
+    assert_eq!(approved["warnings"][0]["code"], "YEAR_TARGET_DIFFERS");
+    assert_eq!(head.row(ROW, &[])["targets_original"][0], "75");
+    office.end(&[&head]);
+}
