@@ -1,7 +1,8 @@
 //! Random histories: small numbers that become plausible commands against whatever the office is by then.
 
 use proptest::prelude::*;
-use renaksi_domain::quarter::QuarterState;
+use renaksi_domain::people::GrantState;
+use renaksi_domain::quarter::{QuarterCommand, QuarterState, due_by_itself};
 use renaksi_domain::revision::RevisionState;
 use renaksi_domain::state::State;
 use renaksi_domain::time::Date;
@@ -23,6 +24,10 @@ pub fn play(steps: &[Step]) -> Office {
     for step in steps {
         // Up to about ten days a step, so that a history of sixty meets every quarter.
         office.now = office.now.plus_micros(i64::from(step.5) * 3_600_000_000);
+        // As the writer does: what is due by itself comes first.
+        while let Some(QuarterCommand::Relock(due)) = due_by_itself(&office.state, office.now) {
+            office.does(&format!("host relock {}", due.quarter.number()));
+        }
         let words = words(&office.state, *step, office.state.day(office.now));
         office.ask(&words);
     }
@@ -38,7 +43,10 @@ fn words(state: &State, (who, what, a, b, c, d): Step, today: Date) -> String {
     let officer = pick(&["ayu", "ayu", "ayu2", "budi", "citra", "kabid", "kabidkop"], who);
     // Mostly an indicator of the officer's own unit, so that most facts are admitted.
     let own = if officer.starts_with('c') || officer == "kabidkop" { 5 } else { 0 };
-    let indicator = PLAN[if d % 6 == 0 { usize::from(a) % PLAN.len() } else { own + usize::from(a) % 5 }].0;
+    let named = PLAN[if d % 6 == 0 { usize::from(a) % PLAN.len() } else { own + usize::from(a) % 5 }].0;
+    // Sometimes one that a revision added.
+    let added = state.indicators.len() > PLAN.len() && d.is_multiple_of(9);
+    let indicator = &if added { state.indicators.len().to_string() } else { named.to_owned() };
     let value = pick(&["12", "1,5", "7,25", "0", "0,00", "3/4", "1,0/2,50", "-2", "\"WTP\"", "100"], b);
     let on = match d % 8 {
         0 => format!("2024-{:02}-{:02}", 1 + c % 12, 1 + d % 28),
@@ -59,7 +67,11 @@ fn words(state: &State, (who, what, a, b, c, d): Step, today: Date) -> String {
     let has_draft = state.revisions.iter().any(|r| r.state == RevisionState::Draft);
     let requested = |q: &QuarterState| matches!(q, QuarterState::LockRequested { .. });
     let to_lock = 1 + state.plans[0].quarters.iter().position(requested).unwrap_or(0);
-    match what % 32 {
+    let in_state =
+        |name: &str| 1 + state.plans[0].quarters.iter().position(|q| q.name() == name).unwrap_or(0);
+    let waiting = state.people.grants.iter().position(|grant| grant.state == GrantState::Waiting);
+    let grant = 1 + waiting.unwrap_or(0);
+    match what % 44 {
         0..=8 => format!("{officer} add {indicator} {value} {on}"),
         9 | 10 => format!("{officer} amend {entry} {value} {on}"),
         11 => format!("{officer} void {entry}"),
@@ -81,7 +93,48 @@ fn words(state: &State, (who, what, a, b, c, d): Step, today: Date) -> String {
             "operator {}",
             pick(&["end 6 2 2024-05-01", "assign 6 officer 3 2024-05-02", "add-person", "revoke 6"], b)
         ),
-        _ => format!("admin set {indicator} kind {}", pick(&["sum", "cumulative", "latest", "ratio"], d)),
+        31 => format!("admin set {indicator} kind {}", pick(&["sum", "cumulative", "latest", "ratio"], d)),
+        32 | 33 => format!(
+            "{} request-reopen {} {}T17:00",
+            pick(&["kabid", "admin", "kabidkop"], who),
+            in_state("locked"),
+            today.plus_days(i32::from(d % 40))
+        ),
+        34 | 35 => format!(
+            "admin {}-reopen {}",
+            pick(&["grant", "grant", "grant", "decline"], d),
+            in_state("reopen requested")
+        ),
+        36 => narrate(state, pick(&["kabid", "kabidkop", "admin"], who), indicator, quarter, d),
+        37 => pick(&["admin bands a=..50 b=50..", "admin bands c=..", "admin bands a=..50 b=60.."], d)
+            .to_owned(),
+        38 => pick(&["admin due-days 9", "admin holidays +2024-04-10 -2024-07-06", "admin due-days 5"], d)
+            .to_owned(),
+        39 => format!("operator assign {} {} 1", 7 + a % 2, pick(&["administrator", "head-of-office"], d)),
+        40 => format!("head {} {grant}", pick(&["confirm", "confirm", "decline"], d)),
+        41 => format!("admin change {draft} {}", addition(state, a, b)),
+        42 => format!("admin lock {quarter}"),
+        _ => format!("admin {} 2024", pick(&["recall", "establish"], d)),
+    }
+}
+
+fn narrate(state: &State, who: &str, indicator: &str, quarter: u8, text: u8) -> String {
+    let known = renaksi_domain::time::Quarter::from_number(quarter.into()).unwrap();
+    let base = state.narrative(crate::office::id(indicator), known).map_or(0, |current| current.position);
+    format!("{who} narrate {indicator} {quarter} {base} pendorong{} penghambat tindak", text % 5)
+}
+
+/// A change that adds, caps or states.
+fn addition(state: &State, a: u8, b: u8) -> String {
+    let indicator = PLAN[usize::from(a) % PLAN.len()].0;
+    let known = state.indicator(crate::office::id(indicator)).unwrap();
+    let old = |number: Option<renaksi_domain::quantity::Quantity>| {
+        number.map_or("none".to_owned(), |number| number.plain())
+    };
+    match b % 3 {
+        0 => format!("add {} activity baru{a} - - - {}", pick(&["tera", "koperasi"], a), 1 + b % 9),
+        1 => format!("cap {indicator} {} {}", old(known.settings[3].cap), 100 + b % 50),
+        _ => format!("year-target {indicator} {} {}", old(known.year_target), 100 + a % 50),
     }
 }
 

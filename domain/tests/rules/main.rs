@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod delivery;
 mod entries;
 mod figures;
 mod held;
