@@ -165,6 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn an_exact_number_is_written_without_loss() {
+        let third = Exact::Quotient(Quotient::from(1).over(&Quotient::from(3)).unwrap());
+        let scaled = Exact::Decimal(Quantity::parse("88,00").unwrap().as_decimal());
+        for (number, text) in [(&third, "=1/3"), (&scaled, "88.00")] {
+            assert_eq!(number.exact(), text);
+            assert_eq!(Exact::from_exact(text).as_ref(), Some(number));
+        }
+        assert_eq!((third.decimal(), scaled.decimal().unwrap().scale()), (None, 2));
+        for wrong in ["", "=", "=1/0", "1/3", "x"] {
+            assert_eq!(Exact::from_exact(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn both_polarities_and_formulas() {
         use LowerFormula::{Inverse, Mirrored};
         use Polarity::{Higher, Lower};

@@ -4,7 +4,7 @@ use renaksi_domain::figures::PeriodTarget;
 use renaksi_domain::rollup::{Mean, Under, roll_up};
 use renaksi_domain::time::Quarter::{Q1, Q2, Q3, Q4};
 
-use crate::office::{Office, id};
+use crate::office::{Office, id, realised};
 
 const NOTHING: &str = "not reported | not reported";
 
@@ -218,4 +218,81 @@ fn a_roll_up_is_the_mean_of_what_can_be_computed_and_tells_what_was_left_out() {
     assert_eq!(objective.rating, None);
     assert_eq!(roll_up(&office.state, 2024, Under::Indicator(id("uttp")), Q(Q1)), None);
     assert_eq!(roll_up(&office.state, 2023, Under::Objective(0), Q(Q1)), None);
+}
+
+#[test]
+fn what_is_wrong_with_the_target_is_said_before_anything_is_reported() {
+    let mut office = Office::draft();
+    office.does("admin set uttp target 1=-2,24");
+    office.expect("uttp", Q(Q1), "-2.24 | not reported | not reported | TARGET_NEGATIVE | TARGET_NEGATIVE");
+    office.at("2024-03-20 08:00").does("ayu add uttp 3 2024-03-20");
+    office.expect("uttp", Q(Q1), "-2.24 | 3 | not reported | TARGET_NEGATIVE | TARGET_NEGATIVE");
+}
+
+/// The kind of the last quarter says how quarters come together; each quarter brings what it came to by its own kind.
+#[test]
+fn quarters_of_several_kinds_come_together_each_by_its_own() {
+    let mut office = Office::established();
+    office.at("2024-02-20 08:00").does("ayu add uttp 10 2024-02-20");
+    office.does("ayu add uttp 30 2024-02-21");
+    // From the second quarter on the mean, from the third the last reading, from the fourth a sum again.
+    for (number, effective, change) in
+        [(1, 2, "kind uttp sum average"), (2, 3, "kind uttp average latest"), (3, 4, "kind uttp latest sum")]
+    {
+        office.does(&format!("admin draft R{number} {effective}"));
+        office.does(&format!("admin change {number} {change}"));
+        office.does(&format!("admin submit {number}"));
+        office.does(&format!("head approve {number}"));
+    }
+    office.at("2024-11-20 08:00");
+    for (quantity, on) in
+        [(6, "2024-05-20"), (8, "2024-05-21"), (5, "2024-08-20"), (9, "2024-08-21"), (1, "2024-11-20")]
+    {
+        office.does(&format!("ayu add uttp {quantity} {on}"));
+    }
+    let of = |period| realised(&office.line("uttp", period).realised);
+    assert_eq!([Q1, Q2, Q3, Q4].map(|quarter| of(Q(quarter))), ["40", "7.00", "9", "1"]);
+    // 40 + 7 + 9 + 1.
+    assert_eq!(of(Year), "57.00");
+    assert_eq!((of(ToDate(Q1)), of(ToDate(Q3))), ("40".to_owned(), "9".to_owned()));
+}
+
+#[test]
+fn a_quarter_without_a_reading_adds_nothing_to_a_sum_of_several_kinds() {
+    let mut office = Office::established();
+    for (number, effective, change) in
+        [(1, 2, "kind uttp sum average"), (2, 3, "kind uttp average cumulative")]
+    {
+        office.does(&format!("admin draft R{number} {effective}"));
+        office.does(&format!("admin change {number} {change}"));
+        office.does(&format!("admin submit {number}"));
+        office.does(&format!("head approve {number}"));
+    }
+    office.at("2024-08-20 08:00").does("ayu add uttp 5 2024-08-20");
+    assert_eq!(realised(&office.line("uttp", ToDate(Q3)).realised), "5.00");
+}
+
+#[test]
+fn a_mean_of_the_year_takes_quarters_with_a_target_and_a_reading() {
+    let mut office = Office::draft();
+    office.does("admin set uttp kind average target 1=- target 2=");
+    office.at("2024-11-20 08:00");
+    for (quantity, on) in [(100, "2024-02-20"), (50, "2024-05-20"), (10, "2024-08-20")] {
+        office.does(&format!("ayu add uttp {quantity} {on}"));
+    }
+    // The first is not planned, the second missing, the fourth not reported: only the third counts.
+    assert_eq!(realised(&office.line("uttp", Year).realised), "10.00");
+    office.does("ayu add uttp 30 2024-11-20");
+    assert_eq!(realised(&office.line("uttp", Year).realised), "20.00");
+    assert_eq!(realised(&office.line("uttp", ToDate(Q2)).realised), "not reported");
+}
+
+#[test]
+fn an_incomplete_target_has_its_partial_number() {
+    let office = Office::established();
+    let line = office.line("laporan", Year);
+    assert_eq!(line.target.number().unwrap().plain(), "15");
+    assert_eq!(office.line("rapat", Year).target.number(), None);
+    assert_eq!(office.line("opini", Year).target.number(), None);
+    assert_eq!(office.line("uttp", Year).target.number().unwrap().plain(), "945");
 }

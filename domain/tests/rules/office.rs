@@ -348,6 +348,9 @@ fn optional(text: &str) -> Option<Quantity> {
 }
 
 fn cell(text: &str) -> Target {
+    if let Some(grade) = text.strip_prefix('"') {
+        return Target::Text(grade.trim_end_matches('"').into());
+    }
     Target::parse_cell(if text == "blank" { "" } else { text }).unwrap()
 }
 
@@ -472,6 +475,17 @@ pub fn parse(state: &State, words: &str) -> Command {
             title: "RENCANA AKSI".into(),
             source_sha256: [7; 32],
         })),
+        ["start-import-titled", title] => Command::Plan(PlanCommand::StartImport(StartImport {
+            year: 2025,
+            title: (*title).into(),
+            source_sha256: [7; 32],
+        })),
+        ["objective-named", name] => {
+            Command::Plan(PlanCommand::ImportObjective(ImportObjective { name: (*name).into() }))
+        }
+        ["establish-by", basis] => {
+            Command::Plan(PlanCommand::EstablishPlan(EstablishPlan { year: 2024, basis: (*basis).into() }))
+        }
         ["objective"] => {
             Command::Plan(PlanCommand::ImportObjective(ImportObjective { name: "Sasaran".into() }))
         }
@@ -627,7 +641,7 @@ fn addition(words: &[&str]) -> AddIndicator {
     let levels = [Level::Strategic, Level::Program, Level::Activity, Level::SubActivity];
     AddIndicator {
         parent: (*parent != "-").then(|| id(parent)),
-        objective: if *parent == "-" && *name == "nowhere" { 9 } else { 0 },
+        objective: if *parent == "-" && *name == "nowhere" { 2 } else { 0 },
         row: ImportIndicator {
             level: levels.into_iter().find(|known| known.name() == *level).unwrap(),
             name: (*name).into(),

@@ -246,3 +246,40 @@ fn a_refused_or_held_command_changes_nothing_but_what_it_says() {
     after.people.incarnations[4].last_sequence = before.people.incarnations[4].last_sequence;
     assert!(after == before);
 }
+
+/// Every text that a command carries is measured and printable, wherever it stands: nothing that a device sends makes a
+/// record that the log does not take, or obeys a terminal.
+#[test]
+fn every_text_of_every_command_is_measured() {
+    let words = [
+        "operator add-unit {text}",
+        "admin start-import-titled {text}",
+        "admin objective-named {text}",
+        "admin establish-by {text}",
+        "admin bands {text}=..50 b=50..",
+        "admin narrate uttp 2 0 {text} b c",
+        "admin narrate uttp 2 0 a {text} c",
+        "admin narrate uttp 2 0 a b {text}",
+        "admin draft {text} 3",
+        "admin change 1 rename uttp {text} b",
+        "admin change 1 rename uttp a {text}",
+        "admin change 1 target opini 3 \"{text}\" A",
+        "admin change 1 target opini 3 - \"{text}\"",
+        "admin change 1 add tera activity {text}",
+        "admin set opini target 3=\"{text}\"",
+        "ayu add opini \"{text}\" 2024-05-14",
+        "ayu amend ayu/1@ayu/1 \"{text}\" 2024-05-14",
+    ];
+    for words in words {
+        for (text, code) in
+            [("x".repeat(4_001), Code::TooLarge), ("a\u{1b}b".to_owned(), Code::TextUnprintable)]
+        {
+            let mut office = scene("revision");
+            let (_, outcome) = office.ask(&words.replace("{text}", &text));
+            match outcome {
+                Outcome::Refused(cause) => assert_eq!(cause.code, code, "{words}"),
+                other => panic!("{words}: {other:?}"),
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 use renaksi_domain::figures::Period::Quarter as Q;
 use renaksi_domain::quarter::PlanQuarter;
+use renaksi_domain::time::Date;
 use renaksi_domain::time::Quarter::{self, Q1, Q2};
 
 use crate::office::{Office, id};
@@ -78,4 +79,35 @@ fn a_narrative_is_written_by_those_who_answer_for_it_in_versions() {
     office.is_refused("kabid narrate uttp 1 0 a b c", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
     // Whose it is, is whose it is in that quarter.
     office.does("kabidkop narrate koperasi 2 0 a b c");
+}
+
+#[test]
+fn late_begins_with_the_next_day() {
+    let mut office = Office::established();
+    office.at("2024-04-06 00:00:00");
+    office.now = office.now.plus_micros(-1);
+    assert!(!office.does("ayu add uttp 1 2024-03-20").late);
+    office.now = office.now.plus_micros(1);
+    assert!(office.does("ayu add uttp 1 2024-03-20").late);
+}
+
+#[test]
+fn settings_have_their_ends() {
+    let mut office = Office::established();
+    office.does("admin due-days 0");
+    assert_eq!(due(&office)[0], "2024-03-31");
+    office.does("admin due-days 60");
+    office.is_refused("admin due-days 61", "CONFIG_INVALID days=61 days_max=60");
+    // 4,000 days may be set, a day that is set already counts once.
+    let day = |number: i32| Date::parse("2030-01-01").unwrap().plus_days(number);
+    let list = |from: i32, to: i32| (from..to).map(|n| format!("+{}", day(n))).collect::<Vec<_>>().join(" ");
+    office.does(&format!("admin holidays {}", list(0, 2_000)));
+    office.is_refused(
+        &format!("admin holidays {}", list(1_999, 4_001)),
+        "CONFIG_INVALID days=4001 days_max=4000",
+    );
+    office.does(&format!("admin holidays {}", list(1_000, 4_000)));
+    assert_eq!(office.state.config.days.len(), 4_000);
+    assert!(!office.state.config.is_working_day(day(2)));
+    assert!((4_000..4_007).any(|number| office.state.config.is_working_day(day(number))));
 }
