@@ -4,8 +4,9 @@
 //! stand beside the rows of its activities, and go on below them. A target is placed by its column group and by the
 //! quarter's number written in its cell, never by the row it stands in.
 
-use renaksi_domain::proposal::{is_percent, propose_kind};
-use renaksi_domain::quantity::Target;
+use renaksi_domain::figures::stated_differs;
+use renaksi_domain::proposal::{Kind, is_percent, propose_kind};
+use renaksi_domain::quantity::{Quantity, Target};
 
 use crate::error::ReadError;
 use crate::plan::{Measure, Objective, Program, Row, RowLevel, StrategicIndicator};
@@ -34,6 +35,8 @@ struct Draft {
     unit: Option<String>,
     line: u32,
     slots: [Slot; 4],
+    /// The stated target of the year, with its line.
+    year: Option<(Quantity, u32)>,
 }
 
 #[derive(Debug)]
@@ -144,6 +147,7 @@ impl Builder<'_> {
             unit,
             line,
             slots: Default::default(),
+            year: None,
         });
     }
 
@@ -165,6 +169,7 @@ impl Builder<'_> {
         let (quarter, written) = match TargetCell::read(&cell.text) {
             TargetCell::Blank => return,
             TargetCell::Quarter(quarter, written) => (quarter, written),
+            TargetCell::Year(written) => return self.year(group, cell, written),
             TargetCell::NoSuchQuarter => {
                 let message = format!("\"{}\" names no quarter from 1 to 4 and was left out", cell.text);
                 return self.warnings.push(warn(warning::QUARTER_UNKNOWN, message));
@@ -218,6 +223,32 @@ impl Builder<'_> {
                 Slot::Refused
             }
         };
+    }
+
+    /// What the year shall come to. It is compared with the quarters and never takes their place.
+    fn year(&mut self, group: usize, cell: &Cell, written: &str) {
+        let warn = |code, message: String| Warning::new(code, cell.line, message).with("cell", &cell.text);
+        let Some(current) = self.current[group] else {
+            let message = format!("\"{}\" stands below no indicator and was left out", cell.text);
+            return self.warnings.push(warn(warning::TARGET_WITHOUT_INDICATOR, message));
+        };
+        let draft = &mut self.drafts[current];
+        match Quantity::parse(written) {
+            Ok(stated) if draft.year.is_none_or(|(before, _)| before == stated) => {
+                draft.year.get_or_insert((stated, cell.line));
+            }
+            Ok(_) => {
+                let message =
+                    format!("the year of \"{}\" is stated twice; the first stands", draft.indicator);
+                let warning = warn(warning::YEAR_REPEATED, message);
+                self.warnings.push(warning.with("indicator", &draft.indicator));
+            }
+            Err(error) => {
+                let message = format!("the year of \"{}\" was left out: {error}", draft.indicator);
+                let warning = warn(warning::YEAR_UNREADABLE, message);
+                self.warnings.push(warning.with("indicator", &draft.indicator));
+            }
+        }
     }
 
     /// Where the file ends, each group's indicator must have its last quarters, and the tree its lower levels: a file
@@ -296,12 +327,30 @@ fn finish_measure(draft: &Draft, warnings: &mut Vec<Warning>) -> Measure {
     }
     mixed_marks(draft, warnings);
     let proposal = propose_kind(draft.unit.as_deref(), &targets);
+    year_differs(draft, proposal.kind, targets.each_ref(), warnings);
     Measure {
         indicator: draft.indicator.clone(),
         unit: draft.unit.clone(),
         targets,
+        year_target: draft.year.map(|(stated, _)| stated),
         line: draft.line,
         proposal,
+    }
+}
+
+/// A stated year that the quarters do not come to, by the proposed kind, is a warning and no more.
+fn year_differs(draft: &Draft, kind: Kind, targets: [&Target; 4], warnings: &mut Vec<Warning>) {
+    let Some((stated, line)) = draft.year else { return };
+    if let Some((stated, derived)) = stated_differs(stated, kind, targets) {
+        let message = format!(
+            "the year of \"{}\" is stated as {}, its quarters come to {derived} ({})",
+            draft.indicator,
+            stated.indonesian(),
+            kind.name()
+        );
+        let warning = Warning::new(warning::YEAR_TARGET_DIFFERS, line, message);
+        let warning = warning.with("indicator", &draft.indicator).with("kind", kind.name());
+        warnings.push(warning.with("stated", stated.plain()).with("derived", derived));
     }
 }
 

@@ -1,7 +1,7 @@
 //! A plan as it was read: the tree in the file's own order, nothing added.
 
 use renaksi_domain::proposal::KindProposal;
-use renaksi_domain::quantity::Target;
+use renaksi_domain::quantity::{Quantity, Target};
 
 use crate::warning::Warning;
 
@@ -68,6 +68,8 @@ pub struct Measure {
     pub indicator: String,
     pub unit: Option<String>,
     pub targets: [Target; 4],
+    /// The target of the year, where one is stated beside those of the quarters.
+    pub year_target: Option<Quantity>,
     /// Of the cell that begins it: a strategic indicator's own, otherwise the name of the program or row.
     pub line: u32,
     pub proposal: KindProposal,

@@ -30,15 +30,20 @@ pub(crate) enum TargetCell<'a> {
     Blank,
     /// Quarter from 0, and what stands behind `=`.
     Quarter(usize, &'a str),
+    /// What stands behind the `=` of a whole year.
+    Year(&'a str),
     NoSuchQuarter,
     Unreadable,
 }
 
 impl TargetCell<'_> {
-    /// Reads `TW 1 = 95`, `TW I = 7,8`, `TW2=`, `Triwulan 3 : 4`.
+    /// Reads `TW 1 = 95`, `TW I = 7,8`, `TW2=`, `Triwulan 3 : 4`, `Tahun = 945`.
     pub(crate) fn read(text: &str) -> TargetCell<'_> {
         if text.is_empty() {
             return TargetCell::Blank;
+        }
+        if let Some(value) = year_value(text) {
+            return TargetCell::Year(value);
         }
         let Some(rest) = strip_word(text, "TRIWULAN").or_else(|| strip_word(text, "TW")) else {
             return TargetCell::Unreadable;
@@ -66,8 +71,19 @@ impl TargetCell<'_> {
 
     /// A cell that can only be a target: finding one in another column means that the row is out of step.
     pub(crate) fn is_target(text: &str) -> bool {
-        matches!(TargetCell::read(text), TargetCell::Quarter(..) | TargetCell::NoSuchQuarter)
+        matches!(
+            TargetCell::read(text),
+            TargetCell::Quarter(..) | TargetCell::Year(_) | TargetCell::NoSuchQuarter
+        )
     }
+}
+
+/// `Tahun = 945`, `Tahun 2024 = 945`, `Target Tahunan : 945`: what the year shall come to.
+fn year_value(text: &str) -> Option<&str> {
+    let rest = strip_word(text, "TARGET").unwrap_or(text).trim_start();
+    let rest = strip_word(rest, "TAHUNAN").or_else(|| strip_word(rest, "TAHUN"))?;
+    let rest = rest.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.trim_start().strip_prefix(['=', ':']).map(str::trim)
 }
 
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
@@ -92,6 +108,11 @@ mod tests {
             ("TW1= -2,24", TargetCell::Quarter(0, "-2,24")),
             ("Triwulan 3 : WTP", TargetCell::Quarter(2, "WTP")),
             ("TW 2", TargetCell::Quarter(1, "")),
+            ("Tahun = 945", TargetCell::Year("945")),
+            ("TAHUN 2024 = 1.234,5", TargetCell::Year("1.234,5")),
+            ("Target Tahunan : 156", TargetCell::Year("156")),
+            ("Tahun", TargetCell::Unreadable),
+            ("Tahun 2024", TargetCell::Unreadable),
             ("TW 5 = 1", TargetCell::NoSuchQuarter),
             ("TW 0 = 1", TargetCell::NoSuchQuarter),
             ("TW IIII = 1", TargetCell::NoSuchQuarter),

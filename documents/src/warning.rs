@@ -52,6 +52,12 @@ pub const QUARTER_UNKNOWN: &str = "QUARTER_UNKNOWN";
 pub const QUARTER_CONFLICT: &str = "QUARTER_CONFLICT";
 /// The same quarter has the same target twice.
 pub const QUARTER_REPEATED: &str = "QUARTER_REPEATED";
+/// The target of the year is stated twice, and differently.
+pub const YEAR_REPEATED: &str = "YEAR_REPEATED";
+/// The stated target of the year is no number, or reads as two.
+pub const YEAR_UNREADABLE: &str = "YEAR_UNREADABLE";
+/// The stated target of the year is not what the quarters come to.
+pub const YEAR_TARGET_DIFFERS: &str = "YEAR_TARGET_DIFFERS";
 /// No indicator of this column group has begun.
 pub const TARGET_WITHOUT_INDICATOR: &str = "TARGET_WITHOUT_INDICATOR";
 

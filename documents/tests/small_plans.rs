@@ -342,3 +342,50 @@ fn bytes_that_are_no_plain_text() {
         assert!(!error.hint().is_empty());
     }
 }
+
+#[test]
+fn r13_a_stated_year_that_the_quarters_do_not_come_to_warns_and_goes_on() {
+    let year = |unit: &str, targets: [&str; 4], cells: &[&str]| {
+        let mut rows = small();
+        rows.extend(second_row(unit, targets));
+        for cell in cells {
+            let mut row: [String; 13] = Default::default();
+            row[11] = (*cell).to_owned();
+            rows.push(row);
+        }
+        let plan = read(&file(&rows)).unwrap();
+        let stated = plan.measures().last().unwrap().year_target.map(|stated| stated.plain());
+        let warnings: Vec<String> = plan
+            .warnings
+            .iter()
+            .filter(|warning| warning.code.starts_with("YEAR_"))
+            .map(|warning| {
+                let details =
+                    warning.details.iter().filter(|(key, _)| ["stated", "derived", "kind"].contains(key));
+                let details: Vec<&str> = details.map(|(_, value)| value.as_str()).collect();
+                format!("{} {} {}", warning.code, warning.line, details.join(" ")).trim().to_owned()
+            })
+            .collect();
+        (stated.unwrap_or_default(), warnings.join("; "))
+    };
+    let expect = |stated: &str, warnings: &str| (stated.to_owned(), warnings.to_owned());
+    let sum = ["TW 1 = 70", "TW 2 = 585", "TW 3 = 120", "TW 4 = 170"];
+    let line = BODY_LINE + 14 * 8 + 11;
+    let differs = format!("YEAR_TARGET_DIFFERS {line} sum 1000 945");
+    assert_eq!(year("UTTP", sum, &["Tahun 2024 = 1000"]), expect("1000", &differs));
+    assert_eq!(year("UTTP", sum, &["Tahun = 945,0"]), expect("945.0", ""));
+    assert_eq!(year("UTTP", sum, &[]), expect("", ""));
+    let growing = ["TW 1 = 39", "TW 2 = 78", "TW 3 = 117", "TW 4 = 156"];
+    assert_eq!(year("koperasi", growing, &["Target Tahunan : 156"]), expect("156", ""));
+    let differs = format!("YEAR_TARGET_DIFFERS {line} cumulative 390 156");
+    assert_eq!(year("koperasi", growing, &["Target Tahunan : 390"]), expect("390", &differs));
+    // What is missing is a warning of its own.
+    let gap = ["TW 1 = 70", "TW 2 =", "TW 3 = 120", "TW 4 = 170"];
+    assert_eq!(year("UTTP", gap, &["Tahun = 1000"]), expect("1000", ""));
+    let unclear = format!("YEAR_UNREADABLE {line}");
+    assert_eq!(year("UTTP", sum, &["Tahun = 1.000"]), expect("", &unclear));
+    assert_eq!(year("UTTP", sum, &["Tahun ="]), expect("", &unclear));
+    let twice = format!("YEAR_REPEATED {}", line + 14);
+    assert_eq!(year("UTTP", sum, &["Tahun = 945", "Tahun = 1000"]), expect("945", &twice));
+    assert_eq!(year("UTTP", sum, &["Tahun = 945", "Tahun = 945"]), expect("945", ""));
+}

@@ -166,9 +166,10 @@ pub(crate) fn basis_at_lock(state: &State, indicator: &Indicator, period: Period
 /// `locking`: a quarter that counts as locked already.
 fn basis(state: &State, indicator: &Indicator, period: Period, locking: Option<Quarter>) -> Basis {
     let source = Source { state, indicator, locking };
+    let kind = indicator.settings_in(period.last()).kind;
     Basis {
-        target: target(indicator, period, |quarter| source.target(quarter)),
-        target_original: target(indicator, period, |quarter| indicator.targets[quarter.index()].original()),
+        target: target(kind, period, |quarter| source.target(quarter)),
+        target_original: target(kind, period, |quarter| indicator.targets[quarter.index()].original()),
         realised: source.realised(period, Figure::Reported),
         realised_verified: source.realised(period, Figure::Verified),
         settings: indicator.settings_in(period.last()),
@@ -219,7 +220,7 @@ fn is_not_aggregable(indicator: &Indicator, period: Period) -> bool {
 }
 
 /// The target over a period: sum, last, last, mean, last over the planned cells.
-fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &'a Target) -> PeriodTarget {
+fn target<'a>(kind: Kind, period: Period, cell: impl Fn(Quarter) -> &'a Target) -> PeriodTarget {
     if let Period::Quarter(quarter) = period {
         return match cell(quarter) {
             Target::Value(value) => PeriodTarget::Number(Exact::Decimal(value.as_decimal())),
@@ -230,7 +231,7 @@ fn target<'a>(indicator: &Indicator, period: Period, cell: impl Fn(Quarter) -> &
     }
     let quarters = period.last().up_to().iter();
     let cells = || quarters.clone().map(|quarter| cell(*quarter));
-    let together = combine(indicator.settings_in(period.last()).kind, cells().filter_map(Target::value));
+    let together = combine(kind, cells().filter_map(Target::value));
     if cells().any(|cell| matches!(cell, Target::Missing)) {
         return PeriodTarget::Missing(together);
     }
@@ -356,8 +357,13 @@ pub(crate) fn totals(state: &State, indicator: &Indicator, quarter: Quarter) -> 
 
 /// The stated target of the year and what the quarters come to, where they differ.
 pub fn year_target_differs(indicator: &Indicator) -> Option<(Quantity, String)> {
-    let stated = indicator.year_target?;
-    let derived = target(indicator, Period::Year, |quarter| indicator.target(quarter));
+    let kind = indicator.settings_in(Quarter::Q4).kind;
+    stated_differs(indicator.year_target?, kind, Quarter::ALL.map(|quarter| indicator.target(quarter)))
+}
+
+/// A stated target of the year and what the quarters come to by a kind, where they differ.
+pub fn stated_differs(stated: Quantity, kind: Kind, quarters: [&Target; 4]) -> Option<(Quantity, String)> {
+    let derived = target(kind, Period::Year, |quarter| quarters[quarter.index()]);
     let same = match &derived {
         PeriodTarget::Number(number) => number.quotient() == Quotient::from(stated.as_decimal()),
         // What is missing is a warning of its own.

@@ -147,7 +147,7 @@ pub(crate) fn commands(plan: &PlanDocument, year: i16, source_sha256: [u8; 32]) 
             responsible: responsible.map(Into::into),
             kind: measure.proposal.kind,
             targets: measure.targets.clone(),
-            year_target: None,
+            year_target: measure.year_target,
         }))
     };
     for objective in &plan.objectives {
@@ -222,6 +222,9 @@ fn tree_json(plan: &PlanDocument) -> Vec<Value> {
         object["indicator"] = json!(measure.indicator);
         object["unit"] = json!(measure.unit);
         object["targets"] = json!(measure.targets.each_ref().map(|target| target.label()));
+        if let Some(stated) = measure.year_target {
+            object["year_target"] = json!(stated.plain());
+        }
         object
     };
     let programs = |programs: &[renaksi_documents::Program]| {
