@@ -131,6 +131,11 @@ fn a_submitted_plan_goes_back_and_comes_again() {
     let file = office.path("plan.txt");
     std::fs::write(&file, small(&[("UTTP", ["70", "585", "120", "170"])])).unwrap();
     administrator.ok(&["plan", "import", &file.display().to_string()]);
+    // The proposed kinds, one and then the rest.
+    assert_eq!(administrator.ok(&["indicator", "confirm", ROW])["unconfirmed"], 2);
+    let confirmed = administrator.ok(&["indicator", "confirm", "--all"]);
+    assert_eq!((confirmed["confirmed"].as_array().unwrap().len(), &confirmed["unconfirmed"]), (2, &json!(0)));
+    assert_eq!(code(&administrator.ends(&["indicator", "confirm", "--all"], 4)), "NOTHING_TO_CONFIRM");
     let establish = ["plan", "establish", "--basis", "Keputusan Kepala Dinas Nomor 1/2024"];
     administrator.ok(&establish);
     assert_eq!(head.ok(&["plan", "send-back", "--reason", "target TW 1"])["state"], "draft");

@@ -1,5 +1,6 @@
 //! `indicator`: one indicator's whole story, and its settings.
 
+mod confirm;
 mod set;
 mod show;
 pub(crate) mod year_target;
@@ -9,6 +10,7 @@ use clap::Subcommand;
 use crate::context::{Context, Done};
 use crate::error::ClientError;
 
+pub use confirm::ConfirmArgs;
 pub use set::SetArgs;
 
 /// `renaksi indicator …`
@@ -28,6 +30,8 @@ pub enum IndicatorCommandLine {
     },
     /// Confirms or changes how it is measured; targets and settings only while the plan is draft (administrator)
     Set(Box<SetArgs>),
+    /// Makes the kinds that the import proposed the administrator's own, as they are
+    Confirm(ConfirmArgs),
 }
 
 /// Runs an `indicator` command.
@@ -40,5 +44,6 @@ pub async fn run(ctx: &Context, command: IndicatorCommandLine) -> Result<Done, C
             show::run(ctx, &indicator, quarter, as_of.as_deref())
         }
         IndicatorCommandLine::Set(args) => set::run(ctx, &args).await,
+        IndicatorCommandLine::Confirm(args) => confirm::run(ctx, &args).await,
     }
 }
