@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::RULES_VERSION;
 use crate::command::{Effect, Envelope, Outcome, Record};
 use crate::ids::{DeviceId, GrantId, Origin, PersonId, Position, UnitId};
 use crate::rejection::{Code, Rejection};
@@ -372,6 +373,10 @@ pub(crate) fn decide(
         }
         P::AdoptRules(rules) if *rules <= state.rules => {
             return Err(Rejection::new(Code::NothingToChange).with("rules", rules));
+        }
+        // Rules that nobody here knows would leave everything after them undecided.
+        P::AdoptRules(rules) if *rules > RULES_VERSION => {
+            return Err(Rejection::new(Code::RulesUnknown).with("rules", rules).with("known", RULES_VERSION));
         }
         P::AdoptRules(_) => {}
     }

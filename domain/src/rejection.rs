@@ -70,6 +70,7 @@ pub enum Code {
     PlaceInvalid,
     NothingToChange,
     // configuration
+    RulesUnknown,
     BandsGap,
     BandsOverlap,
     BandsInvalid,
@@ -78,7 +79,7 @@ pub enum Code {
     Newer,
 }
 
-const NAMES: [(Code, &str); 61] = [
+const NAMES: [(Code, &str); 62] = [
     (Code::RoleMayNot, "ROLE_MAY_NOT"),
     (Code::NotOwnEntry, "NOT_OWN_ENTRY"),
     (Code::SelfVerification, "SELF_VERIFICATION"),
@@ -135,6 +136,7 @@ const NAMES: [(Code, &str); 61] = [
     (Code::LegalBasisMissing, "LEGAL_BASIS_MISSING"),
     (Code::PlaceInvalid, "PLACE_INVALID"),
     (Code::NothingToChange, "NOTHING_TO_CHANGE"),
+    (Code::RulesUnknown, "RULES_UNKNOWN"),
     (Code::BandsGap, "BANDS_GAP"),
     (Code::BandsOverlap, "BANDS_OVERLAP"),
     (Code::BandsInvalid, "BANDS_INVALID"),

@@ -229,6 +229,8 @@ impl Writer {
                 Ok(head) => head,
                 Err(error) => {
                     let cause = self.not_durable(fold, &error);
+                    // What was due may have been taken back with the rest.
+                    let _ = self.alarm.send(next_due(&fold.state));
                     answers.into_iter().for_each(|answer| answer(Err(cause)));
                     return Err(cause);
                 }
@@ -429,7 +431,11 @@ impl Writer {
     fn what_is_due(&mut self, fold: &mut Fold, batch: &mut Batch, now: Timestamp) -> Result<(), NotDurable> {
         while let Some(command) = due_by_itself(&fold.state, now) {
             tracing::info!(?command, "due by itself");
-            self.own_act(fold, batch, Command::Quarter(command), now)?;
+            let record = self.own_act(fold, batch, Command::Quarter(command), now)?;
+            assert!(
+                matches!(record.outcome, Outcome::Recorded(_)),
+                "BUG: the rules refuse what they call due"
+            );
         }
         Ok(())
     }

@@ -157,6 +157,11 @@ impl Checks {
         if !is_due(state, &record) {
             return Err(Bad::new(position, "TIMED_EVENT_MISSING"));
         }
+        // Nobody here could decide what follows, so nothing of it would be checked.
+        if matches!(record.envelope.command, Command::People(PeopleCommand::AdoptRules(rules)) if rules > RULES_VERSION)
+        {
+            return Err(Bad::new(position, "LOG_NEWER"));
+        }
         match state.rules == RULES_VERSION || state.office.is_none() {
             true => check_outcome(state, &record, &stored)?,
             false => self.not_decided += 1,
@@ -294,6 +299,13 @@ fn unreadable(position: u64, error: &dyn std::error::Error) -> Bad {
 
 #[cfg(test)]
 mod tests {
+    use renaksi_domain::command::Effect;
+    use renaksi_domain::people::{AddPerson, FoundOffice};
+    use renaksi_domain::plan::{Plan, PlanState};
+    use renaksi_domain::quarter::{PlanQuarter, QuarterState};
+    use renaksi_domain::time::{Quarter, Zone};
+    use renaksi_proto::convert::command_leaf;
+
     use super::*;
     use renaksi_domain::time::Timestamp;
 
@@ -314,5 +326,89 @@ mod tests {
         let record = Record { outcome: Outcome::Refused(with_details), ..record };
         stored.command = vec![0xff; LEAF_BYTES_MAX - 40];
         assert_eq!(check_outcome(&state, &record, &stored).unwrap_err().code, "OUTCOME_DIFFERS");
+    }
+
+    /// An office of these rules whose first quarter is open again until 10.
+    fn reopened(rules: u32) -> Checks {
+        let mut checks = Checks::default();
+        let state = &mut checks.fold.state;
+        state.rules = rules;
+        state.office = Some(FoundOffice {
+            office: Uuid::from_u128(1),
+            name: "Dinas".into(),
+            zone: Zone::Jakarta,
+            rehearsal: true,
+            rules,
+        });
+        let mut quarters = [QuarterState::Open; 4];
+        quarters[0] = QuarterState::Reopened { until: Timestamp(10) };
+        state.plans.push(Plan {
+            year: 2024,
+            state: PlanState::Established,
+            title: "".into(),
+            objectives: Vec::new(),
+            indicators: Vec::new(),
+            basis: None,
+            submitted_by: None,
+            established_at: None,
+            quarters,
+        });
+        checks
+    }
+
+    /// The server's own act at a time, as the rules decide it or with another outcome.
+    fn host(
+        checks: &mut Checks,
+        time: i64,
+        command: Command,
+        outcome: Option<Outcome>,
+    ) -> Result<(), String> {
+        let made = command_leaf(&command, Timestamp(time), &log::Texts::default(), [0; 16]);
+        let (envelope, _) = decode_command(&made.leaf, Origin::HOST, 0, PersonId(0)).unwrap();
+        let state = &checks.fold.state;
+        let outcome = outcome.unwrap_or_else(|| decide(state, &envelope, Timestamp(time)));
+        let position = state.position + 1;
+        let record = Record { position, time: Timestamp(time), carrier: None, envelope, outcome };
+        let leaf = encode_record(&record, &made.leaf, None, None);
+        checks.record(position, &leaf, &[]).map_err(|bad| bad.code)
+    }
+
+    fn relock() -> Command {
+        Command::Quarter(QuarterCommand::Relock(PlanQuarter { year: 2024, quarter: Quarter::Q1 }))
+    }
+
+    fn person() -> Command {
+        Command::People(PeopleCommand::AddPerson(AddPerson))
+    }
+
+    #[test]
+    fn what_is_due_by_itself_comes_first_and_not_before_its_time() {
+        let recorded = || Some(Outcome::Recorded(Effect::default()));
+        let mut checks = reopened(RULES_VERSION);
+        host(&mut checks, 9, person(), None).unwrap();
+        assert_eq!(host(&mut checks, 9, relock(), recorded()).unwrap_err(), "OUTCOME_DIFFERS");
+        assert_eq!(host(&mut checks, 10, person(), None).unwrap_err(), "TIMED_EVENT_MISSING");
+        host(&mut checks, 10, relock(), None).unwrap();
+        host(&mut checks, 10, person(), None).unwrap();
+        assert_eq!(host(&mut checks, 11, relock(), recorded()).unwrap_err(), "OUTCOME_DIFFERS");
+        // Where the rules are others, the fold itself knows what the server may not do.
+        let mut earlier = reopened(1);
+        assert_eq!(host(&mut earlier, 9, relock(), recorded()).unwrap_err(), "RECORD_UNREADABLE");
+    }
+
+    #[test]
+    fn what_other_rules_decided_is_counted_and_not_decided_again() {
+        let held = || Some(Outcome::Refused(Rejection::new(Code::NothingToChange)));
+        let mut checks = reopened(1);
+        host(&mut checks, 1, person(), held()).unwrap();
+        let adopt = |rules| Command::People(PeopleCommand::AdoptRules(rules));
+        host(&mut checks, 2, adopt(RULES_VERSION), None).unwrap();
+        assert_eq!(checks.not_decided, 2);
+        assert_eq!(host(&mut checks, 3, person(), held()).unwrap_err(), "OUTCOME_DIFFERS");
+        host(&mut checks, 3, person(), None).unwrap();
+        assert_eq!(checks.not_decided, 2);
+        // A server cannot end the checking with rules that nobody knows.
+        let recorded = Some(Outcome::Recorded(Effect::default()));
+        assert_eq!(host(&mut checks, 4, adopt(99), recorded).unwrap_err(), "LOG_NEWER");
     }
 }

@@ -61,11 +61,6 @@ impl Sync for SyncService {
         let shared = &self.office.shared;
         let caller = self.gate.admit(request.metadata(), shared)?;
         caller.unrevoked()?;
-        // A file may be written.
-        tokio::task::block_in_place(|| {
-            let mut sightings = self.office.sightings.lock().unwrap_or_else(PoisonError::into_inner);
-            sightings.note(caller.device, shared.clock.now());
-        });
         let request = request.into_inner();
         let reader = shared.reader.clone();
         same_log(&reader, &request)?;
@@ -74,13 +69,23 @@ impl Sync for SyncService {
             (request.directory_digest != directory.digest()).then(|| directory.message())
         };
         let (pages, stream) = mpsc::channel(PAGES_UNDERWAY);
-        let (server_time_us, device) = (shared.clock.now().0, caller.device.0);
+        let (now, device) = (shared.clock.now(), caller.device);
+        let office = Arc::clone(&self.office);
         tokio::spawn(async move {
-            let sent = send_log(reader, request.position, directory, server_time_us, &pages, SEND_WAIT).await;
-            if let Err(fault) = sent {
-                tracing::info!(device, from = request.position, code = fault.code(), "a pull ended early");
-                // The device hung up, or is told why if it still has room for it.
-                let _ = pages.try_send(Err(fault.into()));
+            match send_log(reader, request.position, directory, now.0, &pages, SEND_WAIT).await {
+                // A device asks for the log behind what it has once it has sent what it holds. One that has nothing yet
+                // asks first.
+                Ok(()) if request.position > 0 => tokio::task::block_in_place(|| {
+                    let mut sightings = office.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+                    sightings.note(device, now);
+                }),
+                Ok(()) => {}
+                Err(fault) => {
+                    let (device, code) = (device.0, fault.code());
+                    tracing::info!(device, from = request.position, code, "a pull ended early");
+                    // The device hung up, or is told why if it still has room for it.
+                    let _ = pages.try_send(Err(fault.into()));
+                }
             }
         });
         Ok(caller.stamp(Response::new(ReceiverStream::new(stream))))
