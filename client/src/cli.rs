@@ -10,8 +10,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::commands::{
-    audit, complete, config, demo, enroll, entry, held, indicator, narrative, people, plan, quarter, report,
-    revision, status, sync,
+    audit, complete, config, demo, enroll, entry, held, indicator, narrative, outbox, people, plan, quarter,
+    report, revision, status, sync,
 };
 use crate::context::{self, Context, Done, Stdout};
 use crate::error::{ClientError, Rejected};
@@ -112,6 +112,11 @@ enum CommandLine {
     /// Organisational units
     #[command(subcommand)]
     Unit(people::UnitCommandLine),
+    /// Unsent work as a file, for another device to bring
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommandLine),
+    /// Takes the device out of this folder; refused while something was not sent
+    Reset(outbox::ResetArgs),
     /// Bands of the ratings, holidays, due days
     #[command(subcommand)]
     Config(config::ConfigCommandLine),
@@ -180,6 +185,8 @@ fn dispatch(ctx: &Context, command: CommandLine) -> Result<Done, ClientError> {
         CommandLine::User(line) => wait(people::run_user(ctx, line)),
         CommandLine::Device(line) => wait(people::run_device(ctx, line)),
         CommandLine::Unit(line) => wait(people::run_unit(ctx, line)),
+        CommandLine::Outbox(line) => wait(outbox::run(ctx, line)),
+        CommandLine::Reset(args) => outbox::reset(ctx, &args),
         CommandLine::Config(line) => wait(config::run(ctx, line)),
         CommandLine::Completions(args) => complete::completions(ctx, &args),
         CommandLine::Man => complete::man(ctx),

@@ -302,3 +302,23 @@ async fn an_office_of_later_rules_is_not_served() {
     assert_eq!(error.code(), "RELEASE_TOO_OLD");
     assert_eq!(error.to_string(), "the office is decided by rules 3, and this release knows 2");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t9_when_the_clock_steps_back_an_hour_recorded_times_do_not() {
+    let mut stage = Stage::new().await;
+    let feed = [leaf("1"), leaf("2")];
+    stage.push(request(&feed[..1], 1)).await.unwrap();
+    let office = stage.office.take().unwrap();
+    tokio::task::block_in_place(|| office.close());
+    let earlier = NOW.plus_micros(-3_600_000_000);
+    stage.office = Some(Office::open(&stage.data, Clock::Fixed(earlier)).unwrap());
+    stage.push(request(&feed, 1)).await.unwrap();
+    let commits: Vec<_> = stage.office().shared.reader.iter(1).collect::<Result<_, _>>().unwrap();
+    let leaves = commits.iter().flat_map(|commit| &commit.entries);
+    let records: Vec<_> =
+        leaves.map(|entry| renaksi_proto::convert::decode_record(&entry.leaf).unwrap().0).collect();
+    assert_eq!(records.iter().map(|record| record.position).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert!(records.windows(2).all(|pair| pair[0].time <= pair[1].time));
+    assert_eq!(records[4].time, NOW);
+    stage.end().await;
+}

@@ -259,3 +259,48 @@ fn a_declined_enrolment_leaves_nothing_behind() {
     assert!(!second.home().exists());
     office.end(&[&officer]);
 }
+
+#[test]
+fn r7_a_device_with_unsent_work_is_reset_only_with_its_work_in_a_file() {
+    let (mut office, administrator, _) =
+        Office::established(&small(&[("UTTP", ["70", "585", "120", "170"])]));
+    let officer = office.enroll("petugas-1", "officer", Some(UNIT));
+    let other = office.enroll("petugas-2", "officer", Some(UNIT));
+    (0..3).for_each(|_| drop(officer.add("1.1.1.1", "5", "2024-01-08")));
+    let refused = officer.ends(&["reset"], 4);
+    assert_eq!(
+        (&refused["error"]["code"], &refused["error"]["details"]["unsent"]),
+        (&"UNSENT_WORK".into(), &"3".into())
+    );
+    assert_eq!(officer.ok(&["status"])["pending"], 3);
+    let file = office.path("kerja.renaksi");
+    let path = file.display().to_string();
+    let reset = officer.ok(&["reset", "--export", &path]);
+    assert_eq!((&reset["reset"], &reset["exported"]), (&true.into(), &3.into()));
+    assert!(!officer.home().exists());
+    assert_eq!(officer.ends(&["status"], 2)["error"]["code"], "NOT_ENROLLED");
+    // Another officer brings it; it counts as the first one's.
+    let brought = other.ok(&["outbox", "import", &path]);
+    assert_eq!((&brought["pushed"], &brought["recorded"]), (&3.into(), &3.into()));
+    let again = other.ok(&["outbox", "import", &path]);
+    assert_eq!((&again["pushed"], &again["duplicate"]), (&3.into(), &3.into()));
+    assert_eq!(other.row("1.1.1.1", &[])["realised"][0], "15");
+    administrator.ok(&["sync"]);
+    let log = administrator.run(&["audit", "log", "--actor", "petugas-1"]);
+    assert!(log.stdout.contains("\"carrier\":\"petugas-2\""), "{}", log.stdout);
+    // What is no such file, or is changed, is not taken.
+    let wrong = office.path("lain");
+    std::fs::write(&wrong, b"renaksi outbox 1\n\xff").unwrap();
+    assert_eq!(
+        other.ends(&["outbox", "import", &wrong.display().to_string()], 4)["error"]["code"],
+        "NOT_AN_OUTBOX"
+    );
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.len() - 20;
+    bytes[at] ^= 1;
+    std::fs::write(&wrong, bytes).unwrap();
+    assert_ne!(other.run(&["outbox", "import", &wrong.display().to_string()]).code, 0);
+    assert_eq!(other.ends(&["outbox", "export", &path], 4)["error"]["code"], "FILE_EXISTS");
+    other.ok(&["reset"]);
+    office.end(&[&administrator]);
+}

@@ -11,6 +11,7 @@ pub mod held;
 pub mod history;
 pub mod indicator;
 pub mod narrative;
+pub mod outbox;
 pub mod people;
 pub mod plan;
 pub mod quarter;

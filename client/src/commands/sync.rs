@@ -71,7 +71,7 @@ impl Bar {
     }
 }
 
-fn report_json(report: &SyncReport) -> Value {
+pub(super) fn report_json(report: &SyncReport) -> Value {
     let judged = |all: &[Judged]| all.iter().map(judged_json).collect::<Vec<_>>();
     json!({
         "pushed": report.pushed,
@@ -107,7 +107,7 @@ fn judged_json(judged: &Judged) -> Value {
     })
 }
 
-fn tell(ctx: &Context, report: &SyncReport) {
+pub(super) fn tell(ctx: &Context, report: &SyncReport) {
     ctx.print(&text::with(
         "sync.sent",
         &[

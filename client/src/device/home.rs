@@ -95,6 +95,21 @@ impl Home {
         self.dir.join("enrolling.json")
     }
 
+    /// Everything that makes the folder a device, its identity first.
+    pub(super) fn files(&self) -> [PathBuf; 9] {
+        [
+            self.identity(),
+            self.key(),
+            self.authority(),
+            self.enrolling(),
+            self.directory(),
+            self.contact(),
+            self.standing(),
+            self.feed(),
+            self.replica(),
+        ]
+    }
+
     /// True when an enrolment was completed here.
     pub(super) fn is_enrolled(&self) -> bool {
         self.identity().exists()
@@ -357,7 +372,7 @@ fn unfinished(path: &Path) -> PathBuf {
 }
 
 /// Writes a whole file, or leaves the one that was there. Durable when this returns.
-fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
+pub(super) fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
     let unfinished = unfinished(path);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -366,7 +381,12 @@ fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError
     let write = |mut file: File| file.write_all(bytes).and_then(|()| file.sync_all());
     options.open(&unfinished).and_then(write).map_err(storage("write", &unfinished))?;
     fs::rename(&unfinished, path).map_err(storage("write", path))?;
-    path.parent().map_or(Ok(()), sync_dir)
+    match path.parent() {
+        // A bare name stands in the folder we are in.
+        Some(parent) if parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
 }
 
 fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, ClientError> {

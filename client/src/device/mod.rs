@@ -6,6 +6,7 @@
 //! *Invariant:* nothing here is async but [`sync`](Device::sync), [`submit`](Device::submit) and [`enroll`]; nothing but
 //! those touches the network.
 
+mod carry;
 mod connect;
 mod enroll;
 mod home;

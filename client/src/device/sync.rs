@@ -8,7 +8,7 @@ use renaksi_domain::entry::State as EntryState;
 use renaksi_domain::ids::{CommandKey, entry_id};
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Command, Rejection};
-use renaksi_proto::chain::{self, ChainHash};
+use renaksi_proto::chain::ChainHash;
 use renaksi_proto::convert::{command_leaf, rejection_from};
 use renaksi_proto::wire::{self, Verdict, pull_page::Page, sync_client::SyncClient};
 use sha2::{Digest, Sha256};
@@ -98,7 +98,7 @@ type SentBack = (HashSet<(CommandKey, CommandKey)>, BTreeSet<CommandKey>);
 pub(super) struct Cursor {
     pub(super) next: u32,
     /// The chain before `next`.
-    chain: ChainHash,
+    pub(super) chain: ChainHash,
 }
 
 impl Device {
@@ -370,16 +370,7 @@ impl Device {
     }
 
     async fn push_batch(&self, session: &mut Session, batch: &Batch) -> Result<wire::PushResponse, Failure> {
-        let Batch { first, previous, commands, chain } = batch;
-        let (office, incarnation) = (self.identity.office, self.identity.incarnation);
-        let request = session.request(wire::PushRequest {
-            origin: self.identity.origin.0,
-            first_sequence: *first,
-            previous_chain: previous.to_vec(),
-            commands: commands.clone(),
-            chain_signature: chain::sign_push(&self.key, office, incarnation, batch.last(), chain),
-            device_time_us: self.now().0,
-        })?;
+        let request = session.request(self.signed(batch))?;
         let mut client = client(session);
         let response = session.guard(client.push(request)).await?;
         session.answered(response.metadata());
@@ -542,10 +533,10 @@ impl Device {
     }
 }
 
-fn client(session: &Session) -> SyncClient<Channel> {
+pub(super) fn client(session: &Session) -> SyncClient<Channel> {
     SyncClient::new(session.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-fn bad_answer(cause: &str) -> ClientError {
+pub(super) fn bad_answer(cause: &str) -> ClientError {
     ClientError::Failed(Rejected::new("BAD_ANSWER").with("cause", cause))
 }
