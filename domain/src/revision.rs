@@ -1,8 +1,6 @@
 //! Revisions (perubahan): approved changes of an established plan, each with a legal basis. A change states the value it
 //! replaces, so two revisions can never overwrite each other unseen.
 
-use std::fmt;
-
 use crate::command::{Effect, Envelope, Outcome, Record};
 use crate::ids::{IndicatorId, PersonId, Position, RevisionId, UnitId};
 use crate::indicator::{
@@ -596,11 +594,5 @@ impl State {
     fn known_revision(&self, id: Option<RevisionId>) -> Result<&Revision, Rejection> {
         id.and_then(|id| self.revision(id))
             .ok_or_else(|| Rejection::new(Code::UnknownRevision).with("revision", id.map_or(0, |id| id.0)))
-    }
-}
-
-impl fmt::Display for RevisionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

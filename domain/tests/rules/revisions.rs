@@ -2,6 +2,7 @@ use renaksi_domain::command::apply;
 use renaksi_domain::figures::Period::{Quarter as Q, Year};
 use renaksi_domain::figures::{line, year_target_differs};
 use renaksi_domain::ids::IndicatorId;
+use renaksi_domain::rollup::{Under, children};
 use renaksi_domain::state::State;
 use renaksi_domain::time::Quarter::{Q1, Q2, Q3};
 
@@ -329,4 +330,33 @@ fn a_change_touches_its_own_quarters_and_no_other() {
     office.does("admin draft R3 3");
     office.does("admin change 3 add tera activity baru - - 1 1");
     office.is_refused("admin submit 3", "CELL_LOCKED revision=R3 indicator= quarter=4");
+}
+
+#[test]
+fn strategic_indicators_are_numbered_within_their_objective() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    for (name, code) in [("satu", "1.2"), ("dua", "1.3")] {
+        approve(&mut office, &format!("add - strategic {name} - - 1 1"));
+        assert_eq!(&*office.state.indicators.last().unwrap().code, code);
+    }
+    let plan = &office.state.plans[0];
+    let codes =
+        |under| children(&office.state, plan, under).map(|(_, i)| i.code.to_string()).collect::<Vec<_>>();
+    assert_eq!(codes(Under::Objective(0)), ["1.1", "1.2", "1.3"]);
+    assert_eq!(codes(Under::Objective(1)), ["2.1"]);
+    assert_eq!(codes(Under::Indicator(id("tera"))), ["1.1.1.1", "1.1.1.2", "1.1.1.3"]);
+}
+
+#[test]
+fn whoever_changes_a_draft_is_among_its_authors_once() {
+    let mut office = Office::established();
+    office.does("operator assign 8 administrator 1");
+    office.does("head confirm 1");
+    office.does("admin draft R1 3");
+    for (who, target) in [("admin", 200), ("kabidkop", 210), ("kabidkop", 220), ("admin", 230)] {
+        office.does(&format!("{who} change 1 target uttp 3 120 {target}"));
+    }
+    let authors: Vec<u32> = office.state.revisions[0].authors.iter().map(|author| author.0).collect();
+    assert_eq!(authors, [2, 8]);
 }
