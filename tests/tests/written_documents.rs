@@ -136,3 +136,29 @@ fn every_link_leads_to_a_file() {
         }
     }
 }
+
+/// Every test that docs/rules.md names is there, in a file of that name.
+#[test]
+fn every_rule_is_held_by_a_test_that_exists() {
+    let mut tests = BTreeSet::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if let Some(stem) = name.strip_suffix(".rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let named = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+                tests.extend(named.map(|test| format!("{stem}::{test}")));
+            }
+        }
+    }
+    let text = fs::read_to_string(root().join("docs/rules.md")).unwrap();
+    let named: Vec<&str> =
+        text.split('`').filter(|part| part.contains("::") && part != &"file::test").collect();
+    assert!(named.len() > 80, "{} tests are named", named.len());
+    let missing: Vec<&&str> = named.iter().filter(|test| !tests.contains(**test)).collect();
+    assert!(missing.is_empty(), "docs/rules.md names tests that are not there: {missing:?}");
+}
