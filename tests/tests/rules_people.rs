@@ -44,6 +44,11 @@ fn an_administrator_beside_a_head_of_office_needs_the_head() {
     assert_eq!(declined["state"], "declined");
     assert_eq!(head.ok(&["user", "grants"])["grants"], json!([]));
     assert_eq!(head.ok(&["user", "grants", "--all"])["grants"].as_array().unwrap().len(), 2);
+    // The trail says that the role was asked for, then given.
+    let log = head.run(&["audit", "log", "--actor", "kadis-1"]).stdout;
+    assert!(log.contains("perencana-2 is confirmed as administrator"), "{log}");
+    let log = head.run(&["audit", "log", "--actor", "operator-1"]).stdout;
+    assert!(log.contains("perencana-2 shall be head of office"), "{log}");
     office.end(&[&head, &second]);
 }
 

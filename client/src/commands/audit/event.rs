@@ -20,7 +20,7 @@ use renaksi_proto::log;
 use serde_json::{Map, Value, json};
 
 use super::imports::Imports;
-use super::words::say;
+use super::words::{office_time, say};
 use crate::commands::revision::{added, change_in_words};
 use crate::error::Rejected;
 use crate::render;
@@ -157,6 +157,13 @@ impl<'a> Narrator<'a> {
             Command::People(PeopleCommand::Assign(assign)) => {
                 words.insert("role".into(), json!(text::term("role", assign.assignment.role.name())));
             }
+            Command::People(PeopleCommand::ConfirmGrant(id) | PeopleCommand::DeclineGrant(id)) => {
+                let role = self.state.people.grant(*id).map(|grant| grant.assignment.role.name());
+                words.insert("role".into(), json!(role.map(|role| text::term("role", role))));
+            }
+            Command::Quarter(QuarterCommand::RequestReopen(_, until)) => {
+                words.insert("until".into(), json!(office_time(self.state.zone(), *until)));
+            }
             Command::Indicator(set) => {
                 words.insert("what_set".into(), json!(self.set_in_words(set)));
             }
@@ -167,7 +174,13 @@ impl<'a> Narrator<'a> {
             words.insert("what".into(), json!(what));
             words.insert("cause".into(), json!(text::message(&Rejected::from(cause))));
         }
-        say(&format!("audit.event.{kind}"), &words)
+        // A role that waits for a second person is not given yet.
+        let key = if own.contains_key("grant") && kind == "person.assigned" {
+            "person.assignment_asked"
+        } else {
+            kind
+        };
+        say(&format!("audit.event.{key}"), &words)
     }
 
     fn own_fields(&self, record: &Record, event: &mut Event) -> Map<String, Value> {
@@ -257,14 +270,20 @@ impl<'a> Narrator<'a> {
             }
             PeopleCommand::Assign(assign) => {
                 let Assignment { role, unit, from, until } = &assign.assignment;
-                json!({
+                let grants = &self.state.people.grants;
+                let grant = grants.iter().position(|grant| grant.position == record.position);
+                let mut own = json!({
                     "person_id": assign.person.0,
                     "person": (self.name_of)(assign.person),
                     "role": role.name(),
                     "unit": unit.map(|unit| self.unit(unit)),
                     "from": from.map(|day| day.to_string()),
                     "until": until.map(|day| day.to_string()),
-                })
+                });
+                if let Some(grant) = grant {
+                    own["grant"] = json!(grant + 1);
+                }
+                own
             }
             PeopleCommand::EndAssignments(end) => json!({
                 "person_id": end.person.0,

@@ -89,12 +89,12 @@ fn tell(ctx: &Context, state: &State, year: i16, quarter: Quarter, rows: &[Row<'
 
 /// An objective's name with what its indicators come to together.
 fn headed(row: &Row<'_>, quarter: Quarter) -> String {
-    match &row.roll_ups {
-        Some(roll_ups) => {
-            let mean = view::roll_up_label(&roll_ups.quarters[quarter.index()]);
+    match row.roll_ups.as_ref().map(|roll_ups| &roll_ups.quarters[quarter.index()]) {
+        Some(roll_up) if roll_up.reported.counted > 0 => {
+            let mean = view::roll_up_label(roll_up);
             format!("{} · {}", row.name, text::with("plan.roll_up", &[("mean", &mean)]))
         }
-        None => row.name.to_owned(),
+        _ => row.name.to_owned(),
     }
 }
 
