@@ -3,6 +3,7 @@
 
 mod diff;
 mod event;
+mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod imports;
@@ -12,7 +13,8 @@ mod tests;
 mod verify;
 pub mod words;
 
-pub use event::{Event, Narrator, band_json, change_fields, unit_name};
+pub use event::{Event, Narrator, change_fields, unit_name};
+pub use fields::band_json;
 
 use clap::{Args, Subcommand};
 use renaksi_domain::command::Record;
