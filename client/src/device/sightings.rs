@@ -22,7 +22,7 @@ impl Device {
     /// Every device of the office, as the server saw it last. One try: whoever asks can do without.
     ///
     /// # Errors
-    /// Unreachable when the server is not there; NotAdmitted `ROLE_MAY_NOT` for who may not see it.
+    /// Unreachable when the server is not there; NotAdmitted for a device that it does not take.
     pub async fn sightings(&self) -> Result<Vec<Sighting>, ClientError> {
         let session = self.connect().await?;
         let request = session.request(wire::ListDevicesRequest {})?;

@@ -1,5 +1,5 @@
 //! Given/when/then on the rules, one file a feature. Commands are written as an officer would say them; see
-//! [`office::parse`]. Every scenario ends with a fresh fold of its records (see `Drop` of [`office::Office`]).
+//! [`words::parse`]. Every scenario ends with a fresh fold of its records (see `Drop` of [`office::Office`]).
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,3 +17,4 @@ mod reopening;
 mod revisions;
 mod roles;
 mod settings;
+mod words;

@@ -2,7 +2,8 @@ use renaksi_domain::command::{Command, allowed_roles};
 use renaksi_domain::ids::PersonId;
 use renaksi_domain::people::{PeopleCommand, Role};
 
-use crate::office::{Office, parse};
+use crate::office::Office;
+use crate::words::parse;
 
 /// Every command, and who may ask it: officer, head of unit, administrator, head of office, auditor, operator.
 const MAY: &str = "

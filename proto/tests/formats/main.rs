@@ -8,6 +8,9 @@ mod history;
 #[allow(dead_code, reason = "made for the tests of the rules")]
 #[path = "../../../domain/tests/rules/office.rs"]
 mod office;
+#[allow(dead_code, reason = "made for the tests of the rules")]
+#[path = "../../../domain/tests/rules/words.rs"]
+mod words;
 
 mod damage;
 mod golden;
