@@ -1,5 +1,7 @@
+use renaksi_domain::command::Counted;
 use renaksi_domain::entry::State;
 use renaksi_domain::figures::Period::{Quarter as Q, Year};
+use renaksi_domain::ids::Origin;
 use renaksi_domain::time::Quarter::{Q1, Q2, Q3};
 
 use crate::office::{Office, key};
@@ -261,4 +263,58 @@ fn whoever_recorded_an_entry_cannot_verify_it() {
     office.does("ayu add uttp 10 2024-05-14");
     let entry = office.state.public_id(key("ayu/1"));
     office.is_refused("head verify ayu/1", &format!("NOT_YOUR_UNIT entry={entry} indicator=1.1.1.1"));
+}
+
+#[test]
+fn an_amendment_names_the_reading_that_then_stands() {
+    let mut office = Office::established();
+    office.at("2024-05-20 08:00");
+    office.does("ayu add asn 20 2024-05-10");
+    office.does("ayu add asn 28 2024-05-12");
+    office.does("kabid verify ayu/1");
+    office.does("kabid verify ayu/2");
+    let stands = |left: &Option<Box<Counted>>| left.as_ref().map(|left| (left.on.to_string(), left.position));
+    let first = office.records[office.records.len() - 4].position;
+    let first = Some(("2024-05-10".to_owned(), first));
+    // It stays the latest reported, and is no longer verified.
+    let effect = office.does("ayu amend ayu/2 27 2024-05-12");
+    assert_eq!((stands(&effect.reported_left), stands(&effect.verified_left)), (None, first.clone()));
+    office.does("kabid verify ayu/2");
+    // Moved before the other, it is the latest of neither.
+    let effect = office.does("ayu amend ayu/2 27 2024-05-09");
+    assert_eq!(
+        (stands(&effect.reported_left), stands(&effect.verified_left)),
+        (first.clone(), first.clone())
+    );
+    // Into another quarter.
+    office.does("ayu amend ayu/2 27 2024-05-12");
+    let effect = office.does("ayu amend ayu/2 27 2024-04-01");
+    assert_eq!(stands(&effect.reported_left), first);
+    let effect = office.does("ayu amend ayu/2 27 2024-03-01");
+    assert_eq!(stands(&effect.reported_left), None);
+}
+
+#[test]
+fn a_sequence_that_was_refused_is_no_entry_to_come() {
+    let mut office = Office::established();
+    office.at("2024-05-20 08:00");
+    office.is_refused("ayu add uttp -1 2024-05-20", "NEGATIVE_COUNT indicator=1.1.1.1 quantity=-1");
+    let refused = office.state.public_id(key("ayu/1"));
+    office.is_refused("ayu2 void ayu/1@ayu/1", &format!("UNKNOWN_ENTRY entry={refused}"));
+    let to_come = office.state.public_id(key("ayu/2"));
+    office.is_held("ayu2 void ayu/2@ayu/2", &format!("ENTRY_NOT_YET_KNOWN entry={to_come}"));
+    // A public id is made of incarnation and sequence alone.
+    assert_eq!(refused, renaksi_domain::ids::entry_id(uuid::Uuid::from_u128(1005), 1).to_string());
+    assert_eq!(office.state.public_id(renaksi_domain::ids::CommandKey::new(Origin(77), 3)), "77/3");
+}
+
+#[test]
+fn a_percentage_may_be_negative_whatever_its_kind_and_a_reading_whatever_its_unit() {
+    let mut office = Office::draft();
+    office.does("admin set tera kind sum");
+    office.does("admin set uttp kind latest");
+    office.at("2024-05-20 08:00");
+    office.does("ayu add tera -2,24 2024-05-20");
+    office.does("ayu add uttp -3 2024-05-20");
+    office.is_refused("ayu add asn -3 2024-05-20", "NEGATIVE_COUNT indicator=1.1.1.2 quantity=-3");
 }

@@ -284,3 +284,9 @@ fn every_text_of_every_command_is_measured() {
         }
     }
 }
+
+#[test]
+fn a_text_of_the_longest_length_is_taken() {
+    let mut office = Office::founded();
+    office.does(&format!("operator add-unit {}", "x".repeat(4_000)));
+}

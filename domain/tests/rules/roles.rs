@@ -218,3 +218,13 @@ fn an_office_of_the_first_rules_grants_as_it_did_until_the_new_ones_are_adopted(
     }
     office.state.office.as_mut().unwrap().rules = 1;
 }
+
+#[test]
+fn only_facts_and_their_withdrawal_work_offline() {
+    let office = Office::established();
+    for row in MAY.trim().lines() {
+        let words = row.split_once('|').unwrap().0.trim();
+        let offline = ["add ", "amend", "void", "withdraw ayu"].iter().any(|fact| words.starts_with(fact));
+        assert_eq!(parse(&office.state, words).works_offline(), offline, "{words}");
+    }
+}
