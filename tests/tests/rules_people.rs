@@ -53,6 +53,66 @@ fn an_administrator_beside_a_head_of_office_needs_the_head() {
 }
 
 #[test]
+fn an_administrator_who_moves_waits_for_the_head_in_the_new_unit() {
+    let (office, administrator, head, operator) = office();
+    operator.ok(&["sync"]);
+    let in_unit = ["user", "assign", "perencana-1", "--role", "administrator", "--unit", UNIT];
+    operator.ok(&[in_unit.as_slice(), &["--from", "2024-01-01"]].concat());
+    head.ok(&["user", "confirm", "1"]);
+    operator.ok(&["unit", "add", "Sekretaris"]);
+    let moved = operator.ok(&["user", "move", "perencana-1", "--unit", "Sekretaris", "--from", "2024-01-08"]);
+    assert_eq!((&moved["waiting_for_confirmation"], &moved["grants"]), (&json!(true), &json!([2])));
+    // What was asked for already waits under its own number; the new one has another.
+    let again = ["user", "assign", "perencana-1", "--role", "administrator", "--unit", "Sekretaris"];
+    let again = operator.ok(&[again.as_slice(), &["--from", "2024-01-08"]].concat());
+    assert_eq!(again["grant"], 3);
+    // Nobody has to confirm an officer.
+    let officer = operator.ok(&["user", "assign", "kadis-1", "--role", "officer", "--unit", UNIT]);
+    assert_eq!((&officer["waiting_for_confirmation"], &officer["grant"]), (&json!(false), &Value::Null));
+    let moved = operator.ok(&["user", "move", "kadis-1", "--unit", "Sekretaris", "--from", "2024-01-09"]);
+    assert_eq!((&moved["waiting_for_confirmation"], &moved["grants"]), (&json!(false), &json!([])));
+    office.end(&[&administrator]);
+}
+
+#[test]
+fn roles_that_wait_are_told_in_both_languages() {
+    let (mut office, _, head, operator) = office();
+    office.enroll("perencana-2", "auditor", None);
+    operator.ok(&["sync"]);
+    let said = |device: &Device, language: &str, arguments: &[&str]| {
+        let ran = device.says(language, arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.stdout
+    };
+    let plt = ["user", "assign", "perencana-2", "--role", "administrator", "--from", "2024-01-08"];
+    let plt = [plt.as_slice(), &["--until", "2024-01-31"]].concat();
+    let dates = "administrator, 2024-01-08 → 2024-01-31";
+    for (language, waits) in
+        [("en", "holds once the head of office confirms it"), ("id", "setelah dikukuhkan")]
+    {
+        let told = said(&operator, language, &plt);
+        assert!(told.contains(dates) && told.contains(waits), "{told}");
+    }
+    head.ok(&["sync"]);
+    for (language, state) in [("en", "waiting"), ("id", "menunggu")] {
+        let told = said(&head, language, &["user", "grants"]);
+        assert!(told.contains("operator-1") && told.contains(dates), "{told}");
+        assert_eq!(told.matches(state).count(), 2, "{told}");
+    }
+    let told = said(&head, "id", &["user", "confirm", "1"]);
+    assert_eq!(told, format!("dikukuhkan: perencana-2, {dates}\n"));
+    let told = said(&head, "en", &["user", "decline", "2", "--reason", "ganda"]);
+    assert_eq!(told, format!("declined: perencana-2, {dates}\n"));
+    let told = said(&head, "en", &["user", "grants"]);
+    assert_eq!(told, "no role waits for a second person\n");
+    // The trail keeps the reason.
+    let log = head.run(&["audit", "log", "--actor", "kadis-1"]).stdout;
+    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["type"], &last["reason"]), (&json!("grant.declined"), &json!("ganda")));
+    office.end(&[&head]);
+}
+
+#[test]
 fn whoever_gives_a_role_to_the_head_needs_another_head() {
     let (office, _, head, operator) = office();
     operator.ok(&["sync"]);
