@@ -208,10 +208,22 @@ fn a_submitted_plan_goes_back_and_comes_again() {
     // A stated yearly target that the quarters do not come to asks for a reason.
     let asked = administrator.ends(&establish, 4);
     assert_eq!((code(&asked), &asked["error"]["details"]["derived"]), ("YEAR_TARGET_DIFFERS", &json!("950")));
+    // Each that differs is named at once, in JSON and to people.
+    administrator.ok(&["indicator", "set", "1.1.1", "--year-target", "90"]);
+    let asked = administrator.ends(&establish, 4);
+    let listed = asked["error"]["details"]["warnings"].as_array().unwrap();
+    let codes: Vec<&Value> = listed.iter().map(|warning| &warning["indicator"]).collect();
+    assert_eq!(codes, ["1.1.1", ROW]);
+    for (language, words) in [("en", "the stated year target of"), ("id", "target tahunan")] {
+        let ran = administrator.says(language, &establish);
+        assert_eq!((ran.code, ran.stderr.matches(words).count()), (4, 2), "{ran:?}");
+        assert!(ran.stderr.contains(&format!("{words} 1.1.1 ")), "{ran:?}");
+    }
     administrator.ok(&[establish.as_slice(), &["--reason", "sisanya tahun depan"]].concat());
     assert_eq!(administrator.ok(&["plan", "recall"])["state"], "draft");
     administrator.ok(&[establish.as_slice(), &["--reason", "sisanya tahun depan"]].concat());
     let approved = head.ok(&["plan", "approve"]);
+    assert_eq!(approved["warnings"].as_array().unwrap().len(), 2);
     assert_eq!(approved["warnings"][0]["code"], "YEAR_TARGET_DIFFERS");
     assert_eq!(head.row(ROW, &[])["targets_original"][0], "75");
     office.end(&[&head]);
