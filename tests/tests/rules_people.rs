@@ -148,6 +148,54 @@ fn a_role_for_a_time_judges_entries_by_their_day() {
 }
 
 #[test]
+fn releasing_all_of_a_device_accounts_for_each() {
+    let (mut office, administrator, head, operator) = office();
+    let officer = office.enroll("petugas-1", "auditor", None);
+    operator.ok(&["sync"]);
+    let assign = ["user", "assign", "petugas-1", "--role", "officer", "--unit", UNIT, "--from", "2024-05-01"];
+    operator.ok(&assign);
+    office.set_clock("2024-06-10T03:00:00Z");
+    administrator.ok(&["quarter", "lock", "1"]);
+    head.ok(&["quarter", "approve-lock", "1"]);
+    officer.ok(&["sync"]);
+    let locked = officer.add(ROW, "1", "2024-03-20");
+    let open = officer.add(ROW, "2", "2024-04-30");
+    officer.ok(&["entry", "amend", &open, "--quantity", "5", "--on", "2024-05-02", "--reason", "salah"]);
+    let sync = officer.ends(&["sync"], 3);
+    assert_eq!(sync["held"].as_array().unwrap().len(), 3, "two entries and a change of one: {sync}");
+    let device = officer.ok(&["status"])["device"].to_string();
+    let release = ["held", "release", "--device", &device, "--reason", "surat tugas"];
+    // Whoever may not is told so once, and nothing is sent.
+    assert_eq!(code(&officer.ends(&release, 6)), "ROLE_MAY_NOT");
+    let nowhere = ["held", "release", "--device", "77", "--reason", "x"];
+    assert_eq!(code(&administrator.ends(&nowhere, 2)), "UNKNOWN_DEVICE");
+    // The change is let in with its entry, so that its own release comes too late; what is locked waits on, with its cause.
+    let released = administrator.ends(&release, 3);
+    assert_eq!((&released["released"], &released["refused"]), (&json!(2), &json!(1)));
+    let entries = released["entries"].as_array().unwrap();
+    let waits: Vec<&Value> = entries.iter().filter(|entry| entry["state"] == "held").collect();
+    assert_eq!((entries.len(), waits.len()), (3, 1));
+    assert_eq!((&waits[0]["entry_id"], &waits[0]["code"]), (&json!(locked), &json!("QUARTER_LOCKED")));
+    assert_eq!(administrator.row(ROW, &[])["realised"], json!([null, "5", null, null]));
+    // Nothing that could be let in: the cause is the command's own.
+    let none = administrator.ends(&release, 4);
+    assert_eq!(
+        (code(&none), &none["error"]["details"]["errors"][0]["entry_id"]),
+        ("QUARTER_LOCKED", &json!(locked))
+    );
+    let said = administrator.says("id", &release);
+    assert!(said.code == 4 && said.stderr.contains(&locked[..8]), "{said:?}");
+    let carried = administrator.says("id", &[release.as_slice(), &["--count-in", "2"]].concat());
+    assert_eq!(carried.code, 0, "{carried:?}");
+    assert!(
+        carried.stdout.contains(&locked[..8]) && carried.stdout.contains("1 dilepas, 0 masih tertahan"),
+        "{carried:?}"
+    );
+    assert_eq!(administrator.row(ROW, &[])["realised"], json!([null, "6", null, null]));
+    office.end(&[&officer, &administrator]);
+}
+
+#[test]
 fn a_stand_in_head_of_unit_verifies_on_the_days_of_the_stand_in() {
     let (mut office, _, _, operator) = office();
     let officer = office.enroll("petugas-1", "officer", Some(UNIT));
