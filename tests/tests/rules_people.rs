@@ -32,6 +32,14 @@ fn an_administrator_beside_a_head_of_office_needs_the_head() {
     head.ok(&["sync"]);
     let needs = head.ok(&["status"])["needs"].clone();
     assert!(needs.as_array().unwrap().iter().any(|need| need["code"] == "confirm_grant"), "{needs}");
+    let waiting = head.ok(&["status"])["waiting_for_you"].clone();
+    assert_eq!((waiting.as_array().unwrap().len(), &waiting[0]["count"]), (1, &json!(1)), "{waiting}");
+    let item = json!({ "grant": 1, "person": "perencana-2", "role": "administrator" });
+    assert_eq!((&waiting[0]["code"], &waiting[0]["items"]), (&json!("confirm_grant"), &json!([item])));
+    for (language, words) in [("en", "as the second person"), ("id", "sebagai orang kedua")] {
+        let said = head.says(language, &["status"]).stdout;
+        assert!(said.contains(words) && said.contains("1: perencana-2, administrator"), "{said}");
+    }
     let grants = head.ok(&["user", "grants"])["grants"].clone();
     assert_eq!((grants.as_array().unwrap().len(), &grants[0]["person"]), (1, &json!("perencana-2")));
     assert_eq!(head.ok(&["user", "confirm", "1"])["state"], "confirmed");
@@ -209,11 +217,19 @@ fn a_stand_in_head_of_unit_verifies_on_the_days_of_the_stand_in() {
     let verify = |exit| stand_in.ends(&["entry", "verify", &entry], exit);
     stand_in.ok(&["sync"]);
     assert_eq!(code(&verify(6)), "ROLE_MAY_NOT");
+    let status = stand_in.ok(&["status"]);
+    assert_eq!((&status["unverified"], &status["waiting_for_you"]), (&Value::Null, &json!([])));
     office.set_clock("2024-05-10T03:00:00Z");
     // Who recorded an entry cannot verify it, whatever the role.
     let own = stand_in.add(ROW, "1", "2024-05-10");
     stand_in.ok(&["sync"]);
     assert_eq!(code(&stand_in.ends(&["entry", "verify", &own], 6)), "SELF_VERIFICATION");
+    // Two of the unit are unverified; one of them waits for another than its author.
+    let status = stand_in.ok(&["status"]);
+    assert_eq!((&status["unverified"], &status["to_verify"]), (&json!(2), &json!(1)));
+    let waiting = &status["waiting_for_you"][0];
+    let item = json!({ "indicator": ROW, "year": 2024, "entries": 1 });
+    assert_eq!((&waiting["code"], &waiting["items"]), (&json!("verify"), &json!([item])));
     verify(0);
     office.set_clock("2024-05-13T03:00:00Z");
     assert_eq!(code(&stand_in.ends(&["entry", "return", &entry, "--reason", "x"], 6)), "ROLE_MAY_NOT");

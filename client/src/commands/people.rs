@@ -26,6 +26,7 @@ use crate::render::{self, Align};
 use crate::text;
 
 pub use grants::AssignArgs;
+pub(crate) use grants::{in_words, numbered};
 
 /// `renaksi user …`
 #[derive(Clone, Debug, Subcommand)]

@@ -72,17 +72,21 @@ pub(super) async fn assign(ctx: &Context, args: &AssignArgs) -> Result<Done, Cli
     Ok(Done::Well)
 }
 
+/// Every role that needed a second person, with its number.
+pub(crate) fn numbered(state: &State) -> impl Iterator<Item = (GrantId, &Grant)> {
+    (1..).map(GrantId).zip(&state.people.grants)
+}
+
 /// The roles that these records asked for and that wait for a second person. By record: the same role may wait from before.
 pub(super) fn made_by<'a>(state: &'a State, receipts: &'a [Receipt]) -> impl Iterator<Item = GrantId> + 'a {
     let theirs = |grant: &Grant| receipts.iter().any(|receipt| receipt.position == grant.position);
-    (1..)
-        .map(GrantId)
-        .zip(&state.people.grants)
+    numbered(state)
         .filter(move |(_, grant)| grant.state == GrantState::Waiting && theirs(grant))
         .map(|(id, _)| id)
 }
 
-pub(super) fn in_words(state: &State, assignment: &Assignment) -> String {
+/// A role with its unit and its dates, as people read it.
+pub(crate) fn in_words(state: &State, assignment: &Assignment) -> String {
     let role = text::term("role", assignment.role.name());
     let unit = assignment.unit.map(|unit| unit_name(state, unit));
     let day = |day: Option<renaksi_domain::time::Date>| day.map(|day| day.to_string());
@@ -96,11 +100,8 @@ pub(super) fn in_words(state: &State, assignment: &Assignment) -> String {
 pub(super) fn list(ctx: &Context, all: bool) -> Result<Done, ClientError> {
     let device = ctx.device()?;
     let state = &device.view().confirmed;
-    let grants: Vec<(GrantId, &Grant)> = (1..)
-        .map(GrantId)
-        .zip(&state.people.grants)
-        .filter(|(_, grant)| all || grant.state == GrantState::Waiting)
-        .collect();
+    let grants: Vec<(GrantId, &Grant)> =
+        numbered(state).filter(|(_, grant)| all || grant.state == GrantState::Waiting).collect();
     if ctx.json {
         let one = |(id, grant): &(GrantId, &Grant)| grant_json(&device, *id, grant);
         ctx.print_json(&json!({ "grants": Value::from_iter(grants.iter().map(one)) }));
