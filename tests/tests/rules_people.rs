@@ -113,6 +113,16 @@ fn roles_that_wait_are_told_in_both_languages() {
     assert_eq!(told, format!("declined: perencana-2, {dates}\n"));
     let told = said(&head, "en", &["user", "grants"]);
     assert_eq!(told, "no role waits for a second person\n");
+    let trail = said(&head, "id", &["audit", "log", "--from", "2024-01-01"]);
+    // A long line is wrapped.
+    let trail = trail.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in [
+        "setelah dikukuhkan kepala dinas (1)",
+        "perencana-2 dikukuhkan sebagai administrator",
+        "perencana-2 sebagai administrator ditolak",
+    ] {
+        assert!(trail.contains(sentence), "{sentence}: {trail}");
+    }
     // The trail keeps the reason.
     let log = head.run(&["audit", "log", "--actor", "kadis-1"]).stdout;
     let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
@@ -290,5 +300,12 @@ fn a_submitted_plan_goes_back_and_comes_again() {
     assert_eq!(approved["warnings"].as_array().unwrap().len(), 2);
     assert_eq!(approved["warnings"][0]["code"], "YEAR_TARGET_DIFFERS");
     assert_eq!(head.row(ROW, &[])["targets_original"][0], "75");
+    for (language, sent_back, recalled) in [
+        ("en", "plan for 2024 sent back", "plan for 2024 taken back"),
+        ("id", "rencana tahun 2024 dikembalikan", "rencana tahun 2024 ditarik"),
+    ] {
+        let trail = head.says(language, &["audit", "log"]).stdout;
+        assert!(trail.contains(sent_back) && trail.contains(recalled), "{trail}");
+    }
     office.end(&[&head]);
 }
