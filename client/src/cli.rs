@@ -291,7 +291,7 @@ pub fn error_json(cause: &Rejected) -> Value {
     let (message, hint) = text::error(cause);
     let detail = |(key, value): &(String, String)| match key.as_str() {
         "candidates" => (key.clone(), Value::from_iter(value.split(text::BETWEEN_CANDIDATES))),
-        "errors" => {
+        "errors" | "warnings" => {
             (key.clone(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value.as_str())))
         }
         _ => (key.clone(), Value::from(value.as_str())),

@@ -163,7 +163,8 @@ impl Row<'_> {
     }
 }
 
-fn roll_up_json(roll_up: &RollUp) -> Value {
+/// One roll-up of the JSON contract.
+pub fn roll_up_json(roll_up: &RollUp) -> Value {
     let percent = |mean: &Mean| mean.achievement.as_ref().map(two_decimals);
     json!({
         "achievement": percent(&roll_up.verified),

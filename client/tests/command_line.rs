@@ -132,6 +132,15 @@ fn what_is_not_understood_is_exit_2() {
     check_failure(&["indicator", "set", "1.1", "--cap", "0"], 2, "BAD_SETTING");
     check_failure(&["indicator", "set", "1.1", "--cap", "-5"], 2, "USAGE");
     check_failure(&["indicator", "set", "1.1", "--year-target", "1.234"], 2, "AMBIGUOUS_NUMBER");
+    check_failure(&["user", "confirm", "x"], 2, "USAGE");
+    check_failure(&["user", "decline", "1"], 2, "USAGE");
+    check_failure(&["user", "assign", "A"], 2, "USAGE");
+    check_failure(&["user", "assign", "A", "--role", "raja"], 2, "BAD_ROLE");
+    check_failure(&["user", "assign", "A", "--role", "petugas"], 2, "ROLE_NEEDS_UNIT");
+    check_failure(&["user", "assign", "A", "--role", "auditor", "--from", "1 Mei"], 2, "BAD_DATE");
+    check_failure(&["plan", "send-back"], 2, "USAGE");
+    check_failure(&["held", "release", "--reason", "x"], 2, "USAGE");
+    check_failure(&["held", "release", "abcdef12", "--device", "3", "--reason", "x"], 2, "USAGE");
     check_failure(&["revision", "add", "P-1"], 2, "USAGE");
     check_failure(&["revision", "add", "P-1", "1.1", "--new"], 2, "USAGE");
     check_failure(&["revision", "add", "P-1", "1.1", "--under", "1.1"], 2, "USAGE");
@@ -154,6 +163,13 @@ fn without_a_device_every_command_says_what_to_do() {
         &["entry", "list"],
         &["entry", "add", "UTTP", "--quantity", "12"],
         &["held", "list"],
+        &["held", "release", "--device", "3", "--reason", "surat tugas"],
+        &["user", "grants"],
+        &["user", "confirm", "1"],
+        &["user", "decline", "1", "--reason", "x"],
+        &["user", "assign", "A", "--role", "auditor", "--from", "2024-05-01", "--until", "2024-05-31"],
+        &["plan", "recall"],
+        &["plan", "send-back", "--reason", "x"],
         &["indicator", "show", "1.1"],
         &["audit", "diff", "1", "2"],
     ] {
@@ -314,7 +330,11 @@ fn what_cannot_be_printed_is_refused_before_anything_else() {
         &["entry", "return", "abcdef12", "--reason", "a\tb"],
         &["held", "dismiss", "abcdef12", "--reason", "a\nb"],
         &["held", "release", "abcdef12", "--reason", "a\nb"],
+        &["held", "release", "--device", "3", "--reason", "a\nb"],
+        &["user", "decline", "1", "--reason", "a\nb"],
+        &["plan", "send-back", "--reason", "a\nb"],
         &["plan", "establish", "--basis", "a\nb"],
+        &["plan", "establish", "--basis", "a", "--reason", "a\nb"],
         &["revision", "reject", "1", "--reason", "a\nb"],
         &["quarter", "reject-lock", "1", "--reason", "a\nb"],
     ] {

@@ -268,6 +268,20 @@ impl Device {
         finish(self.command(arguments))
     }
 
+    /// Runs a command for a person, in a language.
+    pub fn says(&self, language: &str, arguments: &[&str]) -> Ran {
+        let json = self.command(&[]);
+        let mut command = Command::new(json.get_program());
+        for (name, value) in json.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.arg("--home").arg(&self.home).args(["--lang", language, "--color", "never"]).args(arguments);
+        finish(command)
+    }
+
     /// Runs a command that must end with exit 0, and reads its JSON.
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> Value {

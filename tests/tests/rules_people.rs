@@ -32,6 +32,14 @@ fn an_administrator_beside_a_head_of_office_needs_the_head() {
     head.ok(&["sync"]);
     let needs = head.ok(&["status"])["needs"].clone();
     assert!(needs.as_array().unwrap().iter().any(|need| need["code"] == "confirm_grant"), "{needs}");
+    let waiting = head.ok(&["status"])["waiting_for_you"].clone();
+    assert_eq!((waiting.as_array().unwrap().len(), &waiting[0]["count"]), (1, &json!(1)), "{waiting}");
+    let item = json!({ "grant": 1, "person": "perencana-2", "role": "administrator" });
+    assert_eq!((&waiting[0]["code"], &waiting[0]["items"]), (&json!("confirm_grant"), &json!([item])));
+    for (language, words) in [("en", "as the second person"), ("id", "sebagai orang kedua")] {
+        let said = head.says(language, &["status"]).stdout;
+        assert!(said.contains(words) && said.contains("1: perencana-2, administrator"), "{said}");
+    }
     let grants = head.ok(&["user", "grants"])["grants"].clone();
     assert_eq!((grants.as_array().unwrap().len(), &grants[0]["person"]), (1, &json!("perencana-2")));
     assert_eq!(head.ok(&["user", "confirm", "1"])["state"], "confirmed");
@@ -50,6 +58,76 @@ fn an_administrator_beside_a_head_of_office_needs_the_head() {
     let log = head.run(&["audit", "log", "--actor", "operator-1"]).stdout;
     assert!(log.contains("perencana-2 shall be head of office"), "{log}");
     office.end(&[&head, &second]);
+}
+
+#[test]
+fn an_administrator_who_moves_waits_for_the_head_in_the_new_unit() {
+    let (office, administrator, head, operator) = office();
+    operator.ok(&["sync"]);
+    let in_unit = ["user", "assign", "perencana-1", "--role", "administrator", "--unit", UNIT];
+    operator.ok(&[in_unit.as_slice(), &["--from", "2024-01-01"]].concat());
+    head.ok(&["user", "confirm", "1"]);
+    operator.ok(&["unit", "add", "Sekretaris"]);
+    let moved = operator.ok(&["user", "move", "perencana-1", "--unit", "Sekretaris", "--from", "2024-01-08"]);
+    assert_eq!((&moved["waiting_for_confirmation"], &moved["grants"]), (&json!(true), &json!([2])));
+    // What was asked for already waits under its own number; the new one has another.
+    let again = ["user", "assign", "perencana-1", "--role", "administrator", "--unit", "Sekretaris"];
+    let again = operator.ok(&[again.as_slice(), &["--from", "2024-01-08"]].concat());
+    assert_eq!(again["grant"], 3);
+    // Nobody has to confirm an officer.
+    let officer = operator.ok(&["user", "assign", "kadis-1", "--role", "officer", "--unit", UNIT]);
+    assert_eq!((&officer["waiting_for_confirmation"], &officer["grant"]), (&json!(false), &Value::Null));
+    let moved = operator.ok(&["user", "move", "kadis-1", "--unit", "Sekretaris", "--from", "2024-01-09"]);
+    assert_eq!((&moved["waiting_for_confirmation"], &moved["grants"]), (&json!(false), &json!([])));
+    office.end(&[&administrator]);
+}
+
+#[test]
+fn roles_that_wait_are_told_in_both_languages() {
+    let (mut office, _, head, operator) = office();
+    office.enroll("perencana-2", "auditor", None);
+    operator.ok(&["sync"]);
+    let said = |device: &Device, language: &str, arguments: &[&str]| {
+        let ran = device.says(language, arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.stdout
+    };
+    let plt = ["user", "assign", "perencana-2", "--role", "administrator", "--from", "2024-01-08"];
+    let plt = [plt.as_slice(), &["--until", "2024-01-31"]].concat();
+    let dates = "administrator, 2024-01-08 → 2024-01-31";
+    for (language, waits) in
+        [("en", "holds once the head of office confirms it"), ("id", "setelah dikukuhkan")]
+    {
+        let told = said(&operator, language, &plt);
+        assert!(told.contains(dates) && told.contains(waits), "{told}");
+    }
+    head.ok(&["sync"]);
+    for (language, state) in [("en", "waiting"), ("id", "menunggu")] {
+        let told = said(&head, language, &["user", "grants"]);
+        assert!(told.contains("operator-1") && told.contains(dates), "{told}");
+        assert_eq!(told.matches(state).count(), 2, "{told}");
+    }
+    let told = said(&head, "id", &["user", "confirm", "1"]);
+    assert_eq!(told, format!("dikukuhkan: perencana-2, {dates}\n"));
+    let told = said(&head, "en", &["user", "decline", "2", "--reason", "ganda"]);
+    assert_eq!(told, format!("declined: perencana-2, {dates}\n"));
+    let told = said(&head, "en", &["user", "grants"]);
+    assert_eq!(told, "no role waits for a second person\n");
+    let trail = said(&head, "id", &["audit", "log", "--from", "2024-01-01"]);
+    // A long line is wrapped.
+    let trail = trail.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in [
+        "setelah dikukuhkan kepala dinas (1)",
+        "perencana-2 dikukuhkan sebagai administrator",
+        "perencana-2 sebagai administrator ditolak",
+    ] {
+        assert!(trail.contains(sentence), "{sentence}: {trail}");
+    }
+    // The trail keeps the reason.
+    let log = head.run(&["audit", "log", "--actor", "kadis-1"]).stdout;
+    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["type"], &last["reason"]), (&json!("grant.declined"), &json!("ganda")));
+    office.end(&[&head]);
 }
 
 #[test]
@@ -88,6 +166,54 @@ fn a_role_for_a_time_judges_entries_by_their_day() {
 }
 
 #[test]
+fn releasing_all_of_a_device_accounts_for_each() {
+    let (mut office, administrator, head, operator) = office();
+    let officer = office.enroll("petugas-1", "auditor", None);
+    operator.ok(&["sync"]);
+    let assign = ["user", "assign", "petugas-1", "--role", "officer", "--unit", UNIT, "--from", "2024-05-01"];
+    operator.ok(&assign);
+    office.set_clock("2024-06-10T03:00:00Z");
+    administrator.ok(&["quarter", "lock", "1"]);
+    head.ok(&["quarter", "approve-lock", "1"]);
+    officer.ok(&["sync"]);
+    let locked = officer.add(ROW, "1", "2024-03-20");
+    let open = officer.add(ROW, "2", "2024-04-30");
+    officer.ok(&["entry", "amend", &open, "--quantity", "5", "--on", "2024-05-02", "--reason", "salah"]);
+    let sync = officer.ends(&["sync"], 3);
+    assert_eq!(sync["held"].as_array().unwrap().len(), 3, "two entries and a change of one: {sync}");
+    let device = officer.ok(&["status"])["device"].to_string();
+    let release = ["held", "release", "--device", &device, "--reason", "surat tugas"];
+    // Whoever may not is told so once, and nothing is sent.
+    assert_eq!(code(&officer.ends(&release, 6)), "ROLE_MAY_NOT");
+    let nowhere = ["held", "release", "--device", "77", "--reason", "x"];
+    assert_eq!(code(&administrator.ends(&nowhere, 2)), "UNKNOWN_DEVICE");
+    // The change is let in with its entry, so that its own release comes too late; what is locked waits on, with its cause.
+    let released = administrator.ends(&release, 3);
+    assert_eq!((&released["released"], &released["refused"]), (&json!(2), &json!(1)));
+    let entries = released["entries"].as_array().unwrap();
+    let waits: Vec<&Value> = entries.iter().filter(|entry| entry["state"] == "held").collect();
+    assert_eq!((entries.len(), waits.len()), (3, 1));
+    assert_eq!((&waits[0]["entry_id"], &waits[0]["code"]), (&json!(locked), &json!("QUARTER_LOCKED")));
+    assert_eq!(administrator.row(ROW, &[])["realised"], json!([null, "5", null, null]));
+    // Nothing that could be let in: the cause is the command's own.
+    let none = administrator.ends(&release, 4);
+    assert_eq!(
+        (code(&none), &none["error"]["details"]["errors"][0]["entry_id"]),
+        ("QUARTER_LOCKED", &json!(locked))
+    );
+    let said = administrator.says("id", &release);
+    assert!(said.code == 4 && said.stderr.contains(&locked[..8]), "{said:?}");
+    let carried = administrator.says("id", &[release.as_slice(), &["--count-in", "2"]].concat());
+    assert_eq!(carried.code, 0, "{carried:?}");
+    assert!(
+        carried.stdout.contains(&locked[..8]) && carried.stdout.contains("1 dilepas, 0 masih tertahan"),
+        "{carried:?}"
+    );
+    assert_eq!(administrator.row(ROW, &[])["realised"], json!([null, "6", null, null]));
+    office.end(&[&officer, &administrator]);
+}
+
+#[test]
 fn a_stand_in_head_of_unit_verifies_on_the_days_of_the_stand_in() {
     let (mut office, _, _, operator) = office();
     let officer = office.enroll("petugas-1", "officer", Some(UNIT));
@@ -101,11 +227,19 @@ fn a_stand_in_head_of_unit_verifies_on_the_days_of_the_stand_in() {
     let verify = |exit| stand_in.ends(&["entry", "verify", &entry], exit);
     stand_in.ok(&["sync"]);
     assert_eq!(code(&verify(6)), "ROLE_MAY_NOT");
+    let status = stand_in.ok(&["status"]);
+    assert_eq!((&status["unverified"], &status["waiting_for_you"]), (&Value::Null, &json!([])));
     office.set_clock("2024-05-10T03:00:00Z");
     // Who recorded an entry cannot verify it, whatever the role.
     let own = stand_in.add(ROW, "1", "2024-05-10");
     stand_in.ok(&["sync"]);
     assert_eq!(code(&stand_in.ends(&["entry", "verify", &own], 6)), "SELF_VERIFICATION");
+    // Two of the unit are unverified; one of them waits for another than its author.
+    let status = stand_in.ok(&["status"]);
+    assert_eq!((&status["unverified"], &status["to_verify"]), (&json!(2), &json!(1)));
+    let waiting = &status["waiting_for_you"][0];
+    let item = json!({ "indicator": ROW, "year": 2024, "entries": 1 });
+    assert_eq!((&waiting["code"], &waiting["items"]), (&json!("verify"), &json!([item])));
     verify(0);
     office.set_clock("2024-05-13T03:00:00Z");
     assert_eq!(code(&stand_in.ends(&["entry", "return", &entry, "--reason", "x"], 6)), "ROLE_MAY_NOT");
@@ -148,11 +282,30 @@ fn a_submitted_plan_goes_back_and_comes_again() {
     // A stated yearly target that the quarters do not come to asks for a reason.
     let asked = administrator.ends(&establish, 4);
     assert_eq!((code(&asked), &asked["error"]["details"]["derived"]), ("YEAR_TARGET_DIFFERS", &json!("950")));
+    // Each that differs is named at once, in JSON and to people.
+    administrator.ok(&["indicator", "set", "1.1.1", "--year-target", "90"]);
+    let asked = administrator.ends(&establish, 4);
+    let listed = asked["error"]["details"]["warnings"].as_array().unwrap();
+    let codes: Vec<&Value> = listed.iter().map(|warning| &warning["indicator"]).collect();
+    assert_eq!(codes, ["1.1.1", ROW]);
+    for (language, words) in [("en", "the stated year target of"), ("id", "target tahunan")] {
+        let ran = administrator.says(language, &establish);
+        assert_eq!((ran.code, ran.stderr.matches(words).count()), (4, 2), "{ran:?}");
+        assert!(ran.stderr.contains(&format!("{words} 1.1.1 ")), "{ran:?}");
+    }
     administrator.ok(&[establish.as_slice(), &["--reason", "sisanya tahun depan"]].concat());
     assert_eq!(administrator.ok(&["plan", "recall"])["state"], "draft");
     administrator.ok(&[establish.as_slice(), &["--reason", "sisanya tahun depan"]].concat());
     let approved = head.ok(&["plan", "approve"]);
+    assert_eq!(approved["warnings"].as_array().unwrap().len(), 2);
     assert_eq!(approved["warnings"][0]["code"], "YEAR_TARGET_DIFFERS");
     assert_eq!(head.row(ROW, &[])["targets_original"][0], "75");
+    for (language, sent_back, recalled) in [
+        ("en", "plan for 2024 sent back", "plan for 2024 taken back"),
+        ("id", "rencana tahun 2024 dikembalikan", "rencana tahun 2024 ditarik"),
+    ] {
+        let trail = head.says(language, &["audit", "log"]).stdout;
+        assert!(trail.contains(sent_back) && trail.contains(recalled), "{trail}");
+    }
     office.end(&[&head]);
 }

@@ -174,5 +174,14 @@ fn a_roll_up_is_the_mean_of_what_can_be_computed_with_how_many_were_left_out() {
     let objective = officer.row("1", &["--quarter", "1"]);
     assert_eq!((&of(&objective)["achievement"], &of(&objective)["left_out"]), (&Value::Null, &json!(1)));
     assert_eq!(officer.row("1.1.1.1", &[])["roll_up"], Value::Null);
+    let report = officer.ok(&["report", "--quarter", "1", "--format", "json"]);
+    let rows = report["rows"].as_array().unwrap();
+    let in_report = &rows.iter().find(|row| row["code"] == "1.1.1").unwrap()["roll_up"];
+    assert_eq!(in_report["quarter"], of(&program));
+    assert_eq!(report["objectives"][0]["roll_up"]["quarter"], of(&objective));
+    for language in ["en", "id"] {
+        let shown = officer.says(language, &["indicator", "show", "1.1.1", "--quarter", "1"]).stdout;
+        assert!(shown.contains("75,00 (2/3)"), "{shown}");
+    }
     office.end(&[&officer]);
 }

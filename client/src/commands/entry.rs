@@ -22,6 +22,8 @@ use crate::error::{ClientError, Rejected};
 use crate::render::{self, Paint};
 use crate::{find, text};
 
+pub(crate) use judge::may;
+
 /// `renaksi entry …`
 #[derive(Clone, Debug, Subcommand)]
 pub enum EntryCommandLine {

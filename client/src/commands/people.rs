@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use clap::Subcommand;
 use renaksi_domain::State;
 use renaksi_domain::command::{Command, Outcome};
-use renaksi_domain::ids::{DeviceId, PersonId, UnitId};
+use renaksi_domain::ids::{DeviceId, GrantId, PersonId, UnitId};
 use renaksi_domain::people::{AddUnit, Assign, Assignment, EndAssignments, PeopleCommand, Person};
 use renaksi_domain::time::{Date, Timestamp};
 use renaksi_proto::log::Texts;
@@ -26,6 +26,7 @@ use crate::render::{self, Align};
 use crate::text;
 
 pub use grants::AssignArgs;
+pub(crate) use grants::{in_words, numbered};
 
 /// `renaksi user …`
 #[derive(Clone, Debug, Subcommand)]
@@ -238,16 +239,31 @@ async fn move_user(
             ClientError::NotAdmitted(cause)
         }
     })?;
-    ask(&mut device, commands.into_iter().map(command).collect()).await?;
+    let receipts = ask(&mut device, commands.into_iter().map(command).collect()).await?;
     let name = device.name_of(person);
-    let unit = unit_name(&device.view().confirmed, to);
-    match ctx.json {
-        true => {
-            ctx.print_json(&json!({ "person": name, "id": person.0, "unit": unit, "from": from.to_string() }))
-        }
-        false => {
-            ctx.print(&text::with("people.moved", &[("person", &name), ("unit", &unit), ("from", &from)]))
-        }
+    let state = &device.view().confirmed;
+    let unit = unit_name(state, to);
+    // The old role has ended all the same.
+    let waiting: Vec<GrantId> = grants::made_by(state, &receipts).collect();
+    if ctx.json {
+        ctx.print_json(&json!({
+            "person": name,
+            "id": person.0,
+            "unit": unit,
+            "from": from.to_string(),
+            "waiting_for_confirmation": !waiting.is_empty(),
+            "grants": waiting.iter().map(|grant| grant.0).collect::<Vec<_>>(),
+        }));
+        return Ok(Done::Well);
+    }
+    ctx.print(&text::with("people.moved", &[("person", &name), ("unit", &unit), ("from", &from)]));
+    for id in waiting {
+        let Some(grant) = state.people.grant(id) else { continue };
+        let role = grants::in_words(state, &grant.assignment);
+        ctx.print(&text::with(
+            "people.assigned_waiting",
+            &[("person", &name), ("role", &role), ("grant", &id)],
+        ));
     }
     Ok(Done::Well)
 }

@@ -84,7 +84,10 @@ async fn step(
     let texts = Texts { reason, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let year = ctx.year(&device.view().confirmed, device.now())?;
-    let receipts = ask(&mut device, vec![(Command::Plan(make(year)), texts)]).await?;
+    let receipts = match ask(&mut device, vec![(Command::Plan(make(year)), texts)]).await {
+        Err(error) => return Err(year_target::whole(ctx, &device.view().confirmed, year, error)),
+        Ok(receipts) => receipts,
+    };
     let position = receipts.last().map_or(0, |receipt| receipt.position);
     let Some(plan) = device.view().confirmed.plan(year) else { return Ok(Done::Well) };
     let state = plan.state.name();

@@ -1,9 +1,12 @@
 use renaksi_domain::command::{Command, Counted, Effect, Outcome};
+use renaksi_domain::config::ConfigCommand;
 use renaksi_domain::entry::{AmendEntry, EntryCommand, EntryVersion, Reading, State as EntryState};
 use renaksi_domain::held::{HeldCommand, ReleaseHeld};
-use renaksi_domain::ids::{CommandKey, DeviceId, PersonId};
+use renaksi_domain::ids::{CommandKey, DeviceId, GrantId, PersonId};
 use renaksi_domain::indicator::SetIndicator;
-use renaksi_domain::people::{EndAssignments, PeopleCommand, RevokeDevice};
+use renaksi_domain::narrative::{SetNarrative, Texts};
+use renaksi_domain::people::{Assign, Assignment, EndAssignments, PeopleCommand, RevokeDevice, Role};
+use renaksi_domain::plan::PlanCommand;
 use renaksi_domain::proposal::Kind;
 use renaksi_domain::quantity::{Quantity, Target};
 use renaksi_domain::quarter::{PlanQuarter, QuarterCommand};
@@ -76,6 +79,68 @@ fn busy_office() -> (Office, CommandKey, CommandKey) {
     (office, entry, held)
 }
 
+/// A role of the officer that waits for the head of office.
+fn role_that_waits(office: &mut Office) -> GrantId {
+    let assignment = Assignment { role: Role::Administrator, unit: None, from: None, until: None };
+    office.done(Command::People(PeopleCommand::Assign(Assign { person: PersonId(3), assignment })));
+    GrantId::after(office.state.people.grants.len() - 1)
+}
+
+/// What came with the second rules.
+fn later_rules(office: &mut Office) {
+    let grant = role_that_waits(office);
+    office.done(Command::People(PeopleCommand::ConfirmGrant(grant)));
+    let grant = role_that_waits(office);
+    office.done(Command::People(PeopleCommand::DeclineGrant(grant)));
+    office.done(Command::People(PeopleCommand::AdoptRules(3)));
+    office.done(Command::Plan(PlanCommand::SendBackPlan(2024)));
+    office.done(Command::Plan(PlanCommand::RecallPlan(2024)));
+    let quarter = PlanQuarter { year: 2024, quarter: Quarter::Q1 };
+    let until = office.state.time.plus_micros(86_400_000_000);
+    for command in [
+        QuarterCommand::RequestReopen(quarter, until),
+        QuarterCommand::DeclineReopen(quarter),
+        QuarterCommand::GrantReopen(quarter),
+        QuarterCommand::Relock(quarter),
+    ] {
+        office.done(Command::Quarter(command));
+    }
+    let texts = Texts { driver: "Pasar".into(), obstacle: "Hujan".into(), follow_up: "".into() };
+    let narrative = SetNarrative { indicator: UTTP, quarter: Quarter::Q3, base: 0, texts };
+    office.done(Command::Narrative(narrative));
+    let holidays = vec![Date::parse("2024-08-17").unwrap()];
+    for command in [
+        ConfigCommand::SetBands(Vec::new()),
+        ConfigCommand::SetDueDays(7),
+        ConfigCommand::SetDays { holidays, working_days: Vec::new() },
+    ] {
+        office.done(Command::Config(command));
+    }
+    office.with(Command::Unreadable, Outcome::Refused(Rejection::new(Code::Unreadable)));
+}
+
+#[test]
+fn second_persons_and_plans_that_go_back_have_their_sentences() {
+    let mut office = Office::established();
+    later_rules(&mut office);
+    let events = told(&office);
+    for (kind, sentence) in [
+        ("grant.confirmed", "Orang 3 is confirmed as administrator"),
+        ("grant.declined", "Orang 3 as administrator is declined"),
+        ("rules.adopted", "the log is decided by rules 3 from here on"),
+        ("plan.sent_back", "plan for 2024 sent back"),
+        ("plan.recalled", "plan for 2024 taken back"),
+    ] {
+        let event = events.iter().find(|event| event.fields["type"] == kind).unwrap();
+        assert_eq!(event.summary, sentence);
+        check(event, json!({ "reason": "karena", "outcome": "recorded" }));
+    }
+    let mut assigned = events.iter().filter(|event| event.fields["type"] == "person.assigned");
+    let asked = assigned.rfind(|event| event.fields.contains_key("grant")).unwrap();
+    check(asked, json!({ "grant": 2, "person": "Orang 3", "role": "administrator", "unit": null }));
+    assert!(asked.summary.ends_with("once the head of office confirms it (2)"), "{}", asked.summary);
+}
+
 #[test]
 fn every_kind_of_command_is_told_whole() {
     let (mut office, ..) = busy_office();
@@ -105,11 +170,12 @@ fn every_kind_of_command_is_told_whole() {
         unit: None,
         last_day,
     })));
+    later_rules(&mut office);
     let events = told(&office);
     let mut kinds: Vec<&str> = office.log.iter().map(|record| record.envelope.command.name()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 31, "every kind of command is in the office's log: {kinds:?}");
+    assert_eq!(kinds.len(), 45, "every kind of command is in the office's log: {kinds:?}");
     for (event, record) in events.iter().zip(&office.log) {
         let keys: Vec<&str> = event.fields.keys().take(7).map(String::as_str).collect();
         assert_eq!(keys, ["position", "time", "actor", "device", "type", "outcome", "summary"]);

@@ -57,11 +57,15 @@ pub(super) async fn verify(ctx: &Context, args: &VerifyArgs) -> Result<Done, Cli
 
 /// Who may verify nothing at all is told so, rather than that nothing waited.
 fn may_judge(device: &Device) -> Result<(), ClientError> {
-    let state = &device.view().confirmed;
     let any = CommandKey::new(device.identity().origin, 0);
-    let command = Command::Entry(EntryCommand::Verify(EntryVersion { entry: any, base: any }));
+    may(device, &Command::Entry(EntryCommand::Verify(EntryVersion { entry: any, base: any })))
+}
+
+/// Whether this person's roles include a command, before many of it are sent.
+pub(crate) fn may(device: &Device, command: &Command) -> Result<(), ClientError> {
+    let state = &device.view().confirmed;
     let (person, today) = (device.identity().person, state.day(device.now()));
-    let roles = allowed_roles(&command);
+    let roles = allowed_roles(command);
     if roles.iter().any(|role| state.people.has_role(person, *role, today)) {
         return Ok(());
     }

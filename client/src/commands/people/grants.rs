@@ -2,7 +2,7 @@
 
 use clap::Args;
 use renaksi_domain::State;
-use renaksi_domain::ids::{GrantId, PersonId};
+use renaksi_domain::ids::GrantId;
 use renaksi_domain::people::{Assign, Assignment, Grant, GrantState, PeopleCommand, Role};
 use renaksi_proto::log::Texts;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::{assignment_json, command};
 use crate::commands::audit::unit_name;
 use crate::commands::revision::{ask, fresh};
 use crate::context::{Context, Done};
-use crate::device::Device;
+use crate::device::{Device, Receipt};
 use crate::error::{ClientError, Rejected};
 use crate::render::{self, Align};
 use crate::{find, text};
@@ -54,9 +54,9 @@ pub(super) async fn assign(ctx: &Context, args: &AssignArgs) -> Result<Done, Cli
     let from = from.or(Some(state.day(device.now())));
     let assignment = Assignment { role, unit, from, until };
     let given = PeopleCommand::Assign(Assign { person, assignment: assignment.clone() });
-    ask(&mut device, vec![command(given)]).await?;
+    let receipts = ask(&mut device, vec![command(given)]).await?;
     let state = &device.view().confirmed;
-    let waiting = waits(state, person, &assignment);
+    let waiting = made_by(state, &receipts).next();
     if ctx.json {
         let mut answer = assignment_json(state, &assignment, state.day(device.now()));
         answer["person"] = json!(device.name_of(person));
@@ -72,14 +72,21 @@ pub(super) async fn assign(ctx: &Context, args: &AssignArgs) -> Result<Done, Cli
     Ok(Done::Well)
 }
 
-fn waits(state: &State, person: PersonId, assignment: &Assignment) -> Option<GrantId> {
-    let same = |grant: &Grant| {
-        grant.state == GrantState::Waiting && grant.person == person && grant.assignment == *assignment
-    };
-    state.people.grants.iter().rposition(same).map(GrantId::after)
+/// Every role that needed a second person, with its number.
+pub(crate) fn numbered(state: &State) -> impl Iterator<Item = (GrantId, &Grant)> {
+    (1..).map(GrantId).zip(&state.people.grants)
 }
 
-fn in_words(state: &State, assignment: &Assignment) -> String {
+/// The roles that these records asked for and that wait for a second person. By record: the same role may wait from before.
+pub(super) fn made_by<'a>(state: &'a State, receipts: &'a [Receipt]) -> impl Iterator<Item = GrantId> + 'a {
+    let theirs = |grant: &Grant| receipts.iter().any(|receipt| receipt.position == grant.position);
+    numbered(state)
+        .filter(move |(_, grant)| grant.state == GrantState::Waiting && theirs(grant))
+        .map(|(id, _)| id)
+}
+
+/// A role with its unit and its dates, as people read it.
+pub(crate) fn in_words(state: &State, assignment: &Assignment) -> String {
     let role = text::term("role", assignment.role.name());
     let unit = assignment.unit.map(|unit| unit_name(state, unit));
     let day = |day: Option<renaksi_domain::time::Date>| day.map(|day| day.to_string());
@@ -93,11 +100,8 @@ fn in_words(state: &State, assignment: &Assignment) -> String {
 pub(super) fn list(ctx: &Context, all: bool) -> Result<Done, ClientError> {
     let device = ctx.device()?;
     let state = &device.view().confirmed;
-    let grants: Vec<(GrantId, &Grant)> = (1..)
-        .map(GrantId)
-        .zip(&state.people.grants)
-        .filter(|(_, grant)| all || grant.state == GrantState::Waiting)
-        .collect();
+    let grants: Vec<(GrantId, &Grant)> =
+        numbered(state).filter(|(_, grant)| all || grant.state == GrantState::Waiting).collect();
     if ctx.json {
         let one = |(id, grant): &(GrantId, &Grant)| grant_json(&device, *id, grant);
         ctx.print_json(&json!({ "grants": Value::from_iter(grants.iter().map(one)) }));
@@ -171,4 +175,63 @@ async fn decide(
         )),
     }
     Ok(Done::Well)
+}
+
+#[cfg(test)]
+mod tests {
+    use renaksi_domain::command::{Command, Effect, Outcome};
+    use renaksi_domain::ids::{PersonId, UnitId};
+
+    use super::*;
+    use crate::commands::audit::fixture::Office;
+    use crate::device::ReceiptOutcome;
+
+    const SECOND: Assignment =
+        Assignment { role: Role::Administrator, unit: Some(UnitId(1)), from: None, until: None };
+
+    /// What a device is told about the last record.
+    fn last(office: &Office) -> Receipt {
+        let record = office.log.last().unwrap();
+        Receipt {
+            key: record.envelope.key(),
+            position: record.position,
+            outcome: ReceiptOutcome::Recorded,
+            duplicate: false,
+        }
+    }
+
+    #[test]
+    fn a_role_waits_by_the_record_that_asked_for_it() {
+        let mut office = Office::established();
+        let assign = |role| {
+            let assignment = Assignment { role, ..SECOND };
+            Command::People(PeopleCommand::Assign(Assign { person: PersonId(3), assignment }))
+        };
+        office.done(assign(Role::Administrator));
+        let first = last(&office);
+        office.done(assign(Role::Administrator));
+        let second = last(&office);
+        office.done(assign(Role::Auditor));
+        let third = last(&office);
+        let made = |receipts: &[Receipt]| made_by(&office.state, receipts).collect::<Vec<_>>();
+        assert_eq!(made(std::slice::from_ref(&first)), [GrantId(1)]);
+        assert_eq!(made(std::slice::from_ref(&second)), [GrantId(2)], "the same role, asked for again");
+        assert_eq!(made(&[third]), [], "nobody has to confirm an auditor");
+        assert_eq!(made(&[first.clone(), second.clone()]), [GrantId(1), GrantId(2)]);
+        let confirm = Command::People(PeopleCommand::ConfirmGrant(GrantId(1)));
+        office.with(confirm, Outcome::Recorded(Effect::default()));
+        assert_eq!(made_by(&office.state, &[first, second]).collect::<Vec<_>>(), [GrantId(2)]);
+    }
+
+    #[test]
+    fn a_role_in_words_has_its_unit_and_its_dates() {
+        let office = Office::established();
+        let days = |from: Option<&str>, until: Option<&str>| {
+            let day = |text: Option<&str>| text.and_then(renaksi_domain::time::Date::parse);
+            in_words(&office.state, &Assignment { from: day(from), until: day(until), ..SECOND })
+        };
+        assert!(days(None, None).ends_with("Bidang Perdagangan"));
+        let whole = days(Some("2024-05-10"), Some("2024-05-12"));
+        assert!(whole.ends_with("Bidang Perdagangan, 2024-05-10 → 2024-05-12"), "{whole}");
+    }
 }

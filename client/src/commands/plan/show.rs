@@ -81,6 +81,7 @@ fn tell(ctx: &Context, state: &State, year: i16, quarter: Quarter, rows: &[Row<'
         column("realised", Align::Right).drop(1),
         column("verified", Align::Right),
         column("achievement", Align::Right),
+        Column::new(text::say("label.roll_up"), Align::Right).drop(0),
         column("to_date", Align::Right).drop(2),
         column("rating", Align::Left).drop(4),
     ];
@@ -111,8 +112,36 @@ fn line(row: &Row<'_>, quarter: Quarter) -> render::Row {
         view::realised_label(&now.realised),
         view::realised_label(&now.realised_verified),
         view::achievement_label(now),
+        row.roll_ups
+            .as_ref()
+            .map_or_else(String::new, |roll_ups| view::roll_up_label(&roll_ups.quarters[quarter.index()])),
         view::achievement(&figures.to_date)
             .map_or_else(|| "–".to_owned(), |percent| render::number(&percent)),
         now.rating.as_deref().unwrap_or_default().to_owned(),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::audit::fixture::Office;
+
+    #[test]
+    fn rows_with_children_show_the_mean_below_and_of_how_many() {
+        let mut office = Office::established();
+        let verified = office.entry("2024-07-09", "60");
+        office.verify(verified);
+        let rows = view::rows(&office.state, 2024, Quarter::Q3, None);
+        let below = |code: &str| {
+            let row = rows.iter().find(|row| row.code == code).unwrap();
+            match line(row, Quarter::Q3) {
+                render::Row::Cells(cells) => cells[7].clone(),
+                render::Row::Wide(_, name) => name,
+            }
+        };
+        assert_eq!(below("1.1.1"), "50,00 (1/1)");
+        assert_eq!(below("1.1"), "– (0/1)");
+        assert_eq!(below("1.1.1.1"), "", "nothing stands below it");
+        assert_eq!(below("1"), "Perdagangan meningkat", "nothing of it can be computed");
+    }
 }

@@ -1,11 +1,12 @@
 //! The rows of the report, as the office's form has them. Pure: state in, rows out.
 
 use renaksi_domain::State;
-use renaksi_domain::figures::Line;
+use renaksi_domain::figures::{Line, Period};
 use renaksi_domain::ids::IndicatorId;
 use renaksi_domain::indicator::{Indicator, Level};
 use renaksi_domain::narrative::Texts;
 use renaksi_domain::quarter::PlanQuarter;
+use renaksi_domain::rollup::{Under, roll_up};
 use renaksi_domain::time::Quarter;
 use serde_json::{Value, json};
 
@@ -35,6 +36,8 @@ pub(super) struct ReportRow {
     /// Faktor pendorong, faktor penghambat, tindak lanjut.
     pub narrative: [Option<String>; 3],
     pub responsible: Option<String>,
+    /// What stands below comes to together, as JSON has it; null where nothing does.
+    pub roll_up: Value,
     /// From which quarter it is retired, and by the revision of which number.
     pub retired: Option<(u8, String)>,
 }
@@ -89,7 +92,8 @@ pub(super) fn rows(state: &State, about: PlanQuarter) -> Vec<ReportRow> {
         .map(|(number, (id, indicator))| {
             let objective = plan.objectives.get(indicator.objective as usize).map_or("", |name| name);
             let narrative = narrative(state, id, about.quarter);
-            ReportRow { narrative, ..row(state, number, objective, indicator, about.quarter) }
+            let roll_up = roll_up_json(state, Under::Indicator(id), about);
+            ReportRow { narrative, roll_up, ..row(state, number, objective, indicator, about.quarter) }
         })
         .collect()
 }
@@ -120,6 +124,7 @@ fn row(state: &State, number: usize, objective: &str, indicator: &Indicator, qua
         to_date: Achieved::of(&figures.to_date),
         year: Achieved::of(&figures.year),
         narrative: Default::default(),
+        roll_up: Value::Null,
         responsible: indicator.facet_in(quarter).responsible.as_deref().map(one_line),
         retired: indicator.retired.map(|(revision, from)| {
             let by = state
@@ -134,6 +139,38 @@ fn narrative(state: &State, id: IndicatorId, quarter: Quarter) -> [Option<String
     let texts = state.narrative(id, quarter).map(|narrative| &narrative.texts);
     let Some(Texts { driver, obstacle, follow_up }) = texts else { return Default::default() };
     [driver, obstacle, follow_up].map(|text| Some(one_line(text)).filter(|text| !text.is_empty()))
+}
+
+/// The mean of what stands below, over the report's three periods.
+fn roll_up_json(state: &State, under: Under, about: PlanQuarter) -> Value {
+    let over = |period| roll_up(state, about.year, under, period);
+    let periods = [Period::Quarter(about.quarter), Period::ToDate(about.quarter), Period::Year].map(over);
+    let [Some(quarter), Some(to_date), Some(year)] = periods.each_ref().map(Option::as_ref) else {
+        return Value::Null;
+    };
+    json!({
+        "quarter": view::roll_up_json(quarter),
+        "to_date": view::roll_up_json(to_date),
+        "year": view::roll_up_json(year),
+    })
+}
+
+/// Whether a report has roll-ups. The first release's had none, and what it locked is the same bytes for ever.
+fn has_roll_ups(state: &State) -> bool {
+    state.rules >= 2
+}
+
+/// The headings, which are no rows of the report.
+fn objectives(state: &State, about: PlanQuarter) -> Value {
+    let names = state.plan(about.year).into_iter().flat_map(|plan| &plan.objectives);
+    let one = |(number, name): (u32, &str)| {
+        json!({
+            "code": (number + 1).to_string(),
+            "name": one_line(name),
+            "roll_up": roll_up_json(state, Under::Objective(number), about),
+        })
+    };
+    (0..).zip(names.map(|name| &**name)).map(one).collect()
 }
 
 fn one_line(text: &str) -> String {
@@ -200,7 +237,17 @@ impl ReportRow {
 
 /// The whole report. The same state gives the same bytes.
 pub(super) fn json(state: &State, about: PlanQuarter) -> Value {
-    let rows: Vec<Value> = rows(state, about).iter().map(|row| row.json(about)).collect();
+    let with_roll_ups = has_roll_ups(state);
+    let rows: Vec<Value> = rows(state, about)
+        .into_iter()
+        .map(|row| {
+            let mut value = row.json(about);
+            if with_roll_ups {
+                value["roll_up"] = row.roll_up;
+            }
+            value
+        })
+        .collect();
     let mut report = json!({
         "office": state.office.as_ref().map(|office| &office.name),
         "year": about.year,
@@ -211,6 +258,9 @@ pub(super) fn json(state: &State, about: PlanQuarter) -> Value {
     }
     report["locked"] = json!(state.is_locked(about));
     report["as_of"] = json!({ "position": state.position, "time": state.time.rfc3339() });
+    if with_roll_ups {
+        report["objectives"] = objectives(state, about);
+    }
     report["rows"] = json!(rows);
     report
 }

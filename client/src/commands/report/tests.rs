@@ -77,6 +77,47 @@ fn the_report_has_the_offices_columns() {
 }
 
 #[test]
+fn rows_say_what_stands_below_them_comes_to() {
+    let mut office = Office::established();
+    let verified = office.entry("2024-07-09", "60");
+    office.verify(verified);
+    let report = json(&office.state, TW3);
+    let program = &report["rows"][1]["roll_up"];
+    assert_eq!(
+        program["quarter"],
+        serde_json::json!({
+            "achievement": "50.00", "achievement_reported": "50.00", "counted": 1, "left_out": 0, "counted_reported": 1,
+            "left_out_reported": 0, "rating": "Sangat Rendah",
+        })
+    );
+    assert_eq!(
+        (&program["to_date"]["counted"], &program["year"]["achievement"]),
+        (&1.into(), &"6.35".into())
+    );
+    assert!(report["rows"][2].as_object().unwrap().contains_key("roll_up"));
+    assert_eq!(report["rows"][2]["roll_up"], serde_json::Value::Null);
+    let objective = &report["objectives"][0];
+    assert_eq!((&objective["code"], &objective["name"]), (&"1".into(), &"Perdagangan meningkat".into()));
+    assert_eq!(objective["roll_up"]["quarter"]["left_out"], 1);
+}
+
+#[test]
+fn what_the_first_release_locked_has_no_roll_ups() {
+    let mut office = Office::established();
+    office.entry("2024-07-09", "60");
+    let now = json(&office.state, TW3);
+    office.state.rules = 1;
+    let then = json(&office.state, TW3);
+    assert!(!then.to_string().contains("roll_up") && then.get("objectives").is_none(), "{then}");
+    let mut same = now;
+    same.as_object_mut().unwrap().remove("objectives");
+    for row in same["rows"].as_array_mut().unwrap() {
+        row.as_object_mut().unwrap().remove("roll_up");
+    }
+    assert_eq!(same, then);
+}
+
+#[test]
 fn rows_without_a_figure_say_why_once() {
     let mut office = Office::established();
     office.entry("2024-07-09", "60");
