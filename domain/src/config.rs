@@ -143,13 +143,18 @@ impl Config {
         &held.or(self.bands.first()).expect("BUG: the first bands hold since ever").1
     }
 
-    /// True on a day that counts toward a due date.
-    pub fn is_working_day(&self, day: Date) -> bool {
+    /// True on a holiday, a fixed one or one that the office set, whatever the weekday.
+    pub fn is_holiday(&self, day: Date) -> bool {
         let fixed =
             || FIXED_HOLIDAYS.iter().any(|(month, of)| Date::new(day.year(), *month, *of) == Some(day));
+        self.days.get(&day).copied().unwrap_or_else(fixed)
+    }
+
+    /// True on a day that counts toward a due date.
+    pub fn is_working_day(&self, day: Date) -> bool {
         match self.days.get(&day) {
             Some(holiday) => !holiday,
-            None => day.is_weekday() && !fixed(),
+            None => day.is_weekday() && !self.is_holiday(day),
         }
     }
 
@@ -210,7 +215,11 @@ pub(crate) fn decide(state: &State, command: &ConfigCommand) -> Result<Outcome, 
             if config.days.len() + new > DAYS_MAX {
                 return Err(too_many(config.days.len() + new, DAYS_MAX));
             }
-            if wanted.clone().all(|(day, holiday)| config.is_working_day(day) != holiday) {
+            let holds = |(day, holiday)| match holiday {
+                true => config.is_holiday(day),
+                false => config.is_working_day(day),
+            };
+            if wanted.clone().all(holds) {
                 return nothing("holidays");
             }
         }

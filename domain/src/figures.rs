@@ -409,8 +409,7 @@ fn sum_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
     }
     let own = |(quarter, tally): (&Quarter, &QuarterTally)| match indicator.settings_in(*quarter).kind {
         Kind::Sum | Kind::Cumulative => Some(tally.sum.into()),
-        Kind::Average if tally.count > 0 => Some(mean_of(tally)),
-        Kind::Average => None,
+        Kind::Average => Some(mean_of(tally)),
         Kind::Latest | Kind::Ratio => match ratio(std::slice::from_ref(tally)) {
             Realised::Number(number) => Some(number.quotient()),
             _ => None,

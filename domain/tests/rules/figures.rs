@@ -250,11 +250,15 @@ fn quarters_of_several_kinds_come_together_each_by_its_own() {
     {
         office.does(&format!("ayu add uttp {quantity} {on}"));
     }
-    let of = |period| realised(&office.line("uttp", period).realised);
-    assert_eq!([Q1, Q2, Q3, Q4].map(|quarter| of(Q(quarter))), ["40", "7.00", "9", "1"]);
+    let of = |office: &Office, period| realised(&office.line("uttp", period).realised);
+    assert_eq!([Q1, Q2, Q3, Q4].map(|quarter| of(&office, Q(quarter))), ["40", "7.00", "9", "1"]);
     // 40 + 7 + 9 + 1.
-    assert_eq!(of(Year), "57.00");
-    assert_eq!((of(ToDate(Q1)), of(ToDate(Q3))), ("40".to_owned(), "9".to_owned()));
+    assert_eq!(of(&office, Year), "57.00");
+    // A quarter without a reading has no mean and brings nothing.
+    office.does("kabid return ayu/3");
+    office.does("kabid return ayu/4");
+    assert_eq!((of(&office, Q(Q2)), of(&office, Year)), ("not reported".to_owned(), "50.00".to_owned()));
+    assert_eq!((of(&office, ToDate(Q1)), of(&office, ToDate(Q3))), ("40".to_owned(), "9".to_owned()));
 }
 
 #[test]

@@ -316,20 +316,24 @@ fn nothing_is_due_of_what_is_retired() {
 fn a_change_touches_its_own_quarters_and_no_other() {
     let mut office = Office::established();
     office.lock(1);
+    // The stated target of the year is of its end, from whatever quarter the revision holds.
+    office.does("admin draft R0 1");
+    office.does("admin change 1 year-target uttp none 950");
+    office.does("admin submit 1");
+    office.does("head approve 1");
     office.at("2025-01-09 08:00");
     office.lock(4);
     // A target of an open quarter beside locked ones.
     office.does("admin draft R1 1");
-    office.does("admin change 1 target uttp 2 585 600");
-    office.does("admin submit 1");
-    office.does("head approve 1");
-    // The stated target of the year is of its end.
+    office.does("admin change 2 target uttp 2 585 600");
+    office.does("admin submit 2");
+    office.does("head approve 2");
     office.does("admin draft R2 2");
-    office.does("admin change 2 year-target uttp none 1000");
-    office.is_refused("admin submit 2", "CELL_LOCKED revision=R2 indicator=1.1.1.1 quarter=4");
+    office.does("admin change 3 year-target uttp 950 1000");
+    office.is_refused("admin submit 3", "CELL_LOCKED revision=R2 indicator=1.1.1.1 quarter=4");
     office.does("admin draft R3 3");
-    office.does("admin change 3 add tera activity baru - - 1 1");
-    office.is_refused("admin submit 3", "CELL_LOCKED revision=R3 indicator= quarter=4");
+    office.does("admin change 4 add tera activity baru - - 1 1");
+    office.is_refused("admin submit 4", "CELL_LOCKED revision=R3 indicator= quarter=4");
 }
 
 #[test]

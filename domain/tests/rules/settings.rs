@@ -18,6 +18,10 @@ fn due_dates_follow_the_working_days_and_holidays_that_the_office_sets() {
     office.does("admin holidays -2024-04-05 -2025-01-01");
     assert_eq!(due(&office), ["2024-04-05", "2024-07-05", "2024-10-07", "2025-01-07"]);
     office.is_refused("admin holidays -2024-04-05", "NOTHING_TO_CHANGE setting=holidays");
+    // A holiday on a Saturday is one, and is told once; no due date moves by it.
+    office.does("admin holidays +2024-04-06");
+    office.is_refused("admin holidays +2024-04-06", "NOTHING_TO_CHANGE setting=holidays");
+    office.is_refused("admin holidays +2024-06-01", "NOTHING_TO_CHANGE setting=holidays");
     office.does("admin due-days 7");
     assert_eq!(due(&office)[0], "2024-04-09");
     office.is_refused("kabid due-days 5", "ROLE_MAY_NOT role=administrator command=config.due_days_set");
