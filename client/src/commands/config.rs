@@ -108,7 +108,7 @@ fn band(text: &str) -> Result<Band, ClientError> {
         "" => Ok(None),
         number => find::quantity(number).map(Some),
     };
-    Ok(Band { name: name.trim().into(), above: bound(above)?, up_to: bound(up_to)? })
+    Ok(Band { name: find::said("--band", name)?.into(), above: bound(above)?, up_to: bound(up_to)? })
 }
 
 /// Holidays of the year, fixed ones included, and working days that the calendar would not give.
@@ -117,7 +117,7 @@ fn days(config: &Config, year: i16) -> (Vec<Date>, Vec<Date>) {
         let first = Quarter::Q1.first_day(year);
         (0..=365).map(move |day| first.plus_days(day)).take_while(move |day| day.year() == year)
     };
-    let holidays = all().filter(|day| day.is_weekday() && !config.is_working_day(*day));
+    let holidays = all().filter(|day| config.is_holiday(*day));
     let working = all().filter(|day| !day.is_weekday() && config.is_working_day(*day));
     (holidays.collect(), working.collect())
 }
@@ -135,6 +135,7 @@ fn show(ctx: &Context, state: &State, year: i16) {
             "due": due.map(|day| day.to_string()),
             "holidays": texts(&holidays),
             "working_days": texts(&working_days),
+            "as_of": { "position": state.position, "time": state.time.rfc3339() },
         }));
         return;
     }
@@ -193,9 +194,11 @@ mod tests {
         ]);
         let (holidays, working) = days(&config, 2024);
         let texts = |days: Vec<Date>| days.iter().map(Date::to_string).collect::<Vec<_>>();
-        // 1 June and 17 August 2024 are Saturdays.
-        assert_eq!(texts(holidays), ["2024-01-01", "2024-04-10", "2024-05-01", "2024-12-25"]);
+        // 1 June and 17 August 2024 are Saturdays, and holidays all the same.
+        let fixed_and_set =
+            ["2024-01-01", "2024-04-10", "2024-05-01", "2024-06-01", "2024-08-17", "2024-12-25"];
+        assert_eq!(texts(holidays), fixed_and_set);
         assert_eq!(texts(working), ["2024-04-13"]);
-        assert_eq!(days(&config, 2025).0.len(), 2);
+        assert_eq!(days(&config, 2025).0.len(), 4);
     }
 }

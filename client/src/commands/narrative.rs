@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use renaksi_domain::State;
 use renaksi_domain::command::{Command, Outcome};
 use renaksi_domain::ids::IndicatorId;
-use renaksi_domain::narrative::{Narrative, SetNarrative, Texts};
+use renaksi_domain::narrative::{SetNarrative, Texts};
 use renaksi_domain::time::{Quarter, Timestamp};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ use crate::{find, text};
 /// `renaksi narrative …`
 #[derive(Clone, Debug, Subcommand)]
 pub enum NarrativeCommandLine {
-    /// Writes it; what is not named stays as it is, an empty text takes it away (head of unit, administrator)
+    /// Writes it, each text one paragraph; what is not named stays, an empty text takes it away (head of unit, administrator)
     Set(SetArgs),
     /// What is written of a quarter
     Show(ShowArgs),
@@ -78,18 +78,20 @@ pub async fn run(ctx: &Context, command: NarrativeCommandLine) -> Result<Done, C
 
 async fn set(ctx: &Context, args: &SetArgs) -> Result<Done, ClientError> {
     let quarter = find::quarter(args.quarter)?;
+    let said = [
+        paragraph("--driver", args.driver.as_deref())?,
+        paragraph("--obstacle", args.obstacle.as_deref())?,
+        paragraph("--follow-up", args.follow_up.as_deref())?,
+    ];
     let mut device = fresh(ctx).await?;
     let state = &device.view().confirmed;
     let indicator = find::indicator(state, ctx.year(state, device.now())?, &args.indicator)?;
     let current = state.narrative(indicator, quarter);
     let mut texts = current.map(|current| current.texts.clone()).unwrap_or_default();
-    for (part, said) in [
-        (&mut texts.driver, &args.driver),
-        (&mut texts.obstacle, &args.obstacle),
-        (&mut texts.follow_up, &args.follow_up),
-    ] {
+    let parts = [&mut texts.driver, &mut texts.obstacle, &mut texts.follow_up];
+    for (part, said) in parts.into_iter().zip(said) {
         if let Some(said) = said {
-            *part = said.split_whitespace().collect::<Vec<_>>().join(" ").into();
+            *part = said.into();
         }
     }
     let base = current.map_or(0, |current| current.position);
@@ -98,6 +100,12 @@ async fn set(ctx: &Context, args: &SetArgs) -> Result<Done, ClientError> {
     let state = &device.view().confirmed;
     tell(ctx, &device, state, indicator, quarter);
     Ok(Done::Well)
+}
+
+/// What was said, as the one paragraph that a cell of the report holds: line ends and runs of blanks become one blank.
+fn paragraph(option: &str, text: Option<&str>) -> Result<Option<String>, ClientError> {
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.map(|text| find::said(option, &one_line(text))).transpose()
 }
 
 fn show(ctx: &Context, args: &ShowArgs) -> Result<Done, ClientError> {
@@ -115,10 +123,8 @@ fn show(ctx: &Context, args: &ShowArgs) -> Result<Done, ClientError> {
 }
 
 /// The three texts as JSON has them: null where nothing is written.
-pub(super) fn texts_json(narrative: Option<&Narrative>) -> Value {
-    let part = |of: fn(&Texts) -> &str| {
-        narrative.map(|narrative| of(&narrative.texts)).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+pub(super) fn texts_json(texts: Option<&Texts>) -> Value {
+    let part = |of: fn(&Texts) -> &str| texts.map(of).filter(|text| !text.is_empty());
     json!({
         "driver": part(|texts| &texts.driver),
         "obstacle": part(|texts| &texts.obstacle),
@@ -147,7 +153,9 @@ fn tell(ctx: &Context, device: &Device, state: &State, indicator: IndicatorId, q
     let narrative = state.narrative(indicator, quarter);
     if ctx.json {
         let mut answer = about_json(state, indicator, quarter);
-        for (key, value) in texts_json(narrative).as_object().into_iter().flatten() {
+        for (key, value) in
+            texts_json(narrative.map(|narrative| &narrative.texts)).as_object().into_iter().flatten()
+        {
             answer[key] = value.clone();
         }
         answer["version"] = json!(narrative.map_or(0, |narrative| narrative.version));
@@ -208,18 +216,16 @@ fn history(
         Ok(true)
     })?;
     if ctx.json {
-        let one = |version: &Version| {
-            json!({
-                "driver": version.texts.driver,
-                "obstacle": version.texts.obstacle,
-                "follow_up": version.texts.follow_up,
-                "author": version.author,
-                "time": version.time.rfc3339(),
-                "position": version.position,
-            })
+        let one = |(number, version): (u32, &Version)| {
+            let mut one = texts_json(Some(&version.texts));
+            one["version"] = json!(number);
+            one["author"] = json!(version.author);
+            one["time"] = json!(version.time.rfc3339());
+            one["position"] = json!(version.position);
+            one
         };
         let mut answer = about_json(state, indicator, quarter);
-        answer["versions"] = Value::from_iter(versions.iter().map(one));
+        answer["versions"] = Value::from_iter((1..).zip(&versions).map(one));
         ctx.print_json(&answer);
         return Ok(());
     }
@@ -231,4 +237,29 @@ fn history(
         tell(ctx, device, state, indicator, quarter);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_one_paragraph_and_nothing_that_a_terminal_obeys() {
+        assert_eq!(paragraph("--driver", None).unwrap(), None);
+        let told = paragraph("--driver", Some(" Pasar Baru\r\n\tdan  Pasar Lama ")).unwrap();
+        assert_eq!(told.as_deref(), Some("Pasar Baru dan Pasar Lama"));
+        assert_eq!(paragraph("--driver", Some("")).unwrap().as_deref(), Some(""));
+        let refused = paragraph("--obstacle", Some("a \u{1b}[31m")).unwrap_err();
+        let cause = refused.cause();
+        assert_eq!((cause.code.as_str(), refused.exit_code()), ("TEXT_UNPRINTABLE", 2));
+        assert_eq!(paragraph("--driver", Some(&"x".repeat(4_001))).unwrap_err().cause().code, "TOO_LARGE");
+    }
+
+    #[test]
+    fn json_has_null_where_nothing_is_written() {
+        let texts = Texts { driver: "Pasar Baru".into(), ..Texts::default() };
+        let written = json!({ "driver": "Pasar Baru", "obstacle": null, "follow_up": null });
+        assert_eq!(texts_json(Some(&texts)), written);
+        assert_eq!(texts_json(None), json!({ "driver": null, "obstacle": null, "follow_up": null }));
+    }
 }

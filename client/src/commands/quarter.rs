@@ -2,8 +2,6 @@
 
 mod unseen;
 
-use std::collections::BTreeMap;
-
 use clap::Subcommand;
 use renaksi_domain::State;
 use renaksi_domain::command::Command;
@@ -91,22 +89,20 @@ pub async fn run(ctx: &Context, command: QuarterCommandLine) -> Result<Done, Cli
         QuarterCommandLine::Due => due(ctx),
         QuarterCommandLine::Lock { quarter } => lock(ctx, quarter).await,
         QuarterCommandLine::ApproveLock { quarter } => {
-            decide(ctx, quarter, |about, _| Ok(QuarterCommand::Approve(about)), None).await
+            decide(ctx, quarter, QuarterCommand::Approve, None).await
         }
         QuarterCommandLine::RejectLock { quarter, reason } => {
-            decide(ctx, quarter, |about, _| Ok(QuarterCommand::Reject(about)), Some(reason)).await
+            decide(ctx, quarter, QuarterCommand::Reject, Some(reason)).await
         }
         QuarterCommandLine::RequestReopen { quarter, until, reason } => {
-            let ask = |about, state: &State| {
-                Ok(QuarterCommand::RequestReopen(about, find::time(&until, state.zone())?))
-            };
-            decide(ctx, quarter, ask, Some(reason)).await
+            let until = find::time(&until, ctx.device()?.view().confirmed.zone())?;
+            decide(ctx, quarter, |about| QuarterCommand::RequestReopen(about, until), Some(reason)).await
         }
         QuarterCommandLine::GrantReopen { quarter } => {
-            decide(ctx, quarter, |about, _| Ok(QuarterCommand::GrantReopen(about)), None).await
+            decide(ctx, quarter, QuarterCommand::GrantReopen, None).await
         }
         QuarterCommandLine::DeclineReopen { quarter, reason } => {
-            decide(ctx, quarter, |about, _| Ok(QuarterCommand::DeclineReopen(about)), Some(reason)).await
+            decide(ctx, quarter, QuarterCommand::DeclineReopen, Some(reason)).await
         }
     }
 }
@@ -296,7 +292,7 @@ async fn lock(ctx: &Context, number: u32) -> Result<Done, ClientError> {
     let quarter = find::quarter(number)?;
     let mut device = fresh(ctx).await?;
     let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
-    let (unverified, held) = list_what_is_open(ctx, &device, about);
+    let open = list_what_is_open(ctx, &device, about);
     let unseen = unseen::devices(&device, about).await;
     unseen::tell(ctx, &device, &unseen);
     ask(&mut device, vec![(Command::Quarter(QuarterCommand::Request(about)), Texts::default())]).await?;
@@ -306,8 +302,9 @@ async fn lock(ctx: &Context, number: u32) -> Result<Done, ClientError> {
             "year": about.year,
             "quarter": quarter.number(),
             "state": name,
-            "unverified": unverified,
-            "held": held,
+            "unverified": open.unverified,
+            "returned": open.returned,
+            "held": open.held,
             "not_synchronised": unseen::json(&device, &unseen),
         })),
         false => ctx.print(&text::with(
@@ -318,39 +315,22 @@ async fn lock(ctx: &Context, number: u32) -> Result<Done, ClientError> {
     Ok(Done::Well)
 }
 
-/// What the lock would leave unverified or held, listed on stderr; answers the ids.
-fn list_what_is_open(ctx: &Context, device: &Device, about: PlanQuarter) -> (Vec<String>, Vec<String>) {
+/// Public ids of what a lock leaves as it is.
+struct StillOpen {
+    unverified: Vec<String>,
+    returned: Vec<String>,
+    held: Vec<String>,
+}
+
+/// What the lock would leave unverified, returned or held, listed on stderr.
+fn list_what_is_open(ctx: &Context, device: &Device, about: PlanQuarter) -> StillOpen {
+    let unverified = list_entries(ctx, device, about, EntryState::Recorded, "quarter.lists_unverified");
+    let returned = list_entries(ctx, device, about, EntryState::Returned, "quarter.lists_returned");
     let state = &device.view().confirmed;
-    let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let open = state.entries.iter().filter(|entry| {
-        entry.state == EntryState::Recorded
-            && entry.quarter == about.quarter
-            && is_of_year(state, entry, about.year)
-    });
-    let mut unverified = Vec::new();
-    for entry in open {
-        let code =
-            state.indicator(entry.indicator).map_or_else(String::new, |indicator| indicator.code.to_string());
-        let line = format!(
-            "{}  {}  {}  {}",
-            render::short_id(state, entry.key),
-            entry.on,
-            render::reading(&entry.reading),
-            device.name_of(entry.author),
-        );
-        by_code.entry(code).or_default().push(line);
-        unverified.push(state.public_id(entry.key));
-    }
     let held: Vec<(CommandKey, &Held)> = waiting(state, about.year)
         .filter(|(_, _, quarter)| *quarter == about.quarter)
         .map(|(key, held, _)| (key, held))
         .collect();
-    if !unverified.is_empty() {
-        ctx.notice(&text::count("quarter.lists_unverified", unverified.len() as u64, &[]));
-        for (code, lines) in &by_code {
-            lines.iter().for_each(|line| ctx.notice(&format!("  {code}  {line}")));
-        }
-    }
     if !held.is_empty() {
         ctx.notice(&text::count("quarter.lists_held", held.len() as u64, &[]));
         for (key, held) in &held {
@@ -362,20 +342,53 @@ fn list_what_is_open(ctx: &Context, device: &Device, about: PlanQuarter) -> (Vec
             ));
         }
     }
-    (unverified, held.into_iter().map(|(key, _)| state.public_id(key)).collect())
+    let held = held.into_iter().map(|(key, _)| state.public_id(key)).collect();
+    StillOpen { unverified, returned, held }
+}
+
+/// The quarter's entries in a state, by indicator; answers their public ids.
+fn list_entries(
+    ctx: &Context,
+    device: &Device,
+    about: PlanQuarter,
+    wanted: EntryState,
+    heading: &str,
+) -> Vec<String> {
+    let state = &device.view().confirmed;
+    let mut entries: Vec<(&str, &Entry)> = state
+        .entries
+        .iter()
+        .filter(|entry| entry.state == wanted && entry.quarter == about.quarter)
+        .filter(|entry| is_of_year(state, entry, about.year))
+        .map(|entry| (state.indicator(entry.indicator).map_or("", |indicator| &indicator.code), entry))
+        .collect();
+    entries.sort_by_key(|(code, _)| *code);
+    if !entries.is_empty() {
+        ctx.notice(&text::count(heading, entries.len() as u64, &[]));
+    }
+    for (code, entry) in &entries {
+        ctx.notice(&format!(
+            "  {code}  {}  {}  {}  {}",
+            render::short_id(state, entry.key),
+            entry.on,
+            render::reading(&entry.reading),
+            device.name_of(entry.author),
+        ));
+    }
+    entries.into_iter().map(|(_, entry)| state.public_id(entry.key)).collect()
 }
 
 async fn decide(
     ctx: &Context,
     number: u32,
-    make: impl FnOnce(PlanQuarter, &State) -> Result<QuarterCommand, ClientError>,
+    make: impl FnOnce(PlanQuarter) -> QuarterCommand,
     reason: Option<String>,
 ) -> Result<Done, ClientError> {
     let quarter = find::quarter(number)?;
     let texts = Texts { reason: find::said_maybe("--reason", reason.as_deref())?, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
-    let command = make(about, &device.view().confirmed)?;
+    let command = make(about);
     let key = format!("quarter.done.{}", Command::Quarter(command.clone()).name().replace("quarter.", ""));
     let receipts = ask(&mut device, vec![(Command::Quarter(command), texts)]).await?;
     let state = &device.view().confirmed;

@@ -164,7 +164,11 @@ fn table(color: bool, state: &State, about: PlanQuarter) -> String {
         ],
     );
     let column = |key: &str, align| Column::new(text::say(key), align);
-    let columns = [
+    let rows = rows::rows(state, about);
+    let told = narrative_columns(&rows);
+    let narrative = ["narrative.driver", "narrative.obstacle", "narrative.follow_up"]
+        .map(|key| column(key, Align::Left).comfortable(16).drop(0));
+    let mut columns = vec![
         column("column.code", Align::Left),
         column("column.indicator", Align::Left).comfortable(22),
         column("column.unit", Align::Left).drop(3),
@@ -175,9 +179,10 @@ fn table(color: bool, state: &State, about: PlanQuarter) -> String {
         column("column.rating", Align::Left).drop(1),
         column("report.note", Align::Left).comfortable(16),
     ];
+    columns.extend(narrative.into_iter().zip(told).filter_map(|(column, told)| told.then_some(column)));
     let figure = |figure: &Option<String>| figure.as_deref().map_or_else(|| "–".to_owned(), render::number);
-    let lines = rows::rows(state, about).into_iter().map(|row| {
-        vec![
+    let lines = rows.iter().map(|row| {
+        let mut cells = vec![
             row.code.clone(),
             row.indicator.clone(),
             row.unit.clone().unwrap_or_default(),
@@ -187,13 +192,22 @@ fn table(color: bool, state: &State, about: PlanQuarter) -> String {
             figure(&row.to_date.achievement),
             row.quarter.rating.clone().unwrap_or_default(),
             row.note(text::language(), about),
-        ]
+        ];
+        let narrative = row.narrative.iter().zip(told).filter(|(_, told)| *told);
+        cells.extend(narrative.map(|(text, _)| text.clone().unwrap_or_default()));
+        cells
     });
     let rehearsal = rehearsal(state).map_or_else(String::new, |office| {
         format!("{}\n", render::fitted(&text::with("common.rehearsal", &[("office", &office)])))
     });
     let title = render::fitted(&title);
     format!("{rehearsal}{title}\n\n{}", render::table(color, &columns, lines))
+}
+
+/// Which of the narrative's three columns the table has: what nobody has written of takes no room. They are the first to
+/// go where room is short.
+fn narrative_columns(rows: &[rows::ReportRow]) -> [bool; 3] {
+    [0, 1, 2].map(|part| rows.iter().any(|row| row.narrative[part].is_some()))
 }
 
 /// The language of what leaves the office, whatever the reader's own is.

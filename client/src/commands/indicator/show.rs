@@ -52,7 +52,7 @@ pub(super) fn run(
             answer["settings"] = settings_json(state, indicator);
             answer["warnings"] = year_target::warnings_json(&year_target::warning(state, id));
             answer["narratives"] =
-                json!(Quarter::ALL.map(|quarter| texts_json(state.narrative(id, quarter))));
+                json!(Quarter::ALL.map(|quarter| texts_json(state.narrative(id, quarter).map(|n| &n.texts))));
             answer["current"] = current_json(state, indicator);
             answer["versions"] = json!(versions_json(state, indicator));
             answer["entries"] = json!(items.iter().map(json).collect::<Vec<_>>());

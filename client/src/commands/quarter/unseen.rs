@@ -17,7 +17,8 @@ use crate::text;
 pub(super) struct Unseen {
     device: DeviceId,
     owner: PersonId,
-    last_seen: Timestamp,
+    /// `None` of a device that never brought anything.
+    last_seen: Option<Timestamp>,
 }
 
 /// Devices of people who record, unrevoked, last seen before the quarter had ended. The server knows of visits that left no
@@ -58,7 +59,10 @@ fn since(state: &State, sightings: &[Sighting], about: PlanQuarter) -> Vec<Unsee
     };
     let unseen =
         sightings.iter().filter(|seen| !seen.revoked && seen.last_seen <= ended && records(seen.owner));
-    unseen.map(|seen| Unseen { device: seen.device, owner: seen.owner, last_seen: seen.last_seen }).collect()
+    let ever = |time: Timestamp| Some(time).filter(|time| *time > Timestamp::default());
+    unseen
+        .map(|seen| Unseen { device: seen.device, owner: seen.owner, last_seen: ever(seen.last_seen) })
+        .collect()
 }
 
 /// Lists them on stderr.
@@ -69,7 +73,7 @@ pub(super) fn tell(ctx: &Context, device: &Device, unseen: &[Unseen]) {
     let zone = device.view().confirmed.zone();
     ctx.notice(&text::count("quarter.lists_unseen", unseen.len() as u64, &[]));
     for seen in unseen {
-        let last = office_time(zone, seen.last_seen);
+        let last = seen.last_seen.map_or_else(|| text::say("quarter.never_seen"), |at| office_time(zone, at));
         ctx.notice(&format!("  {}  {}  {last}", seen.device, device.name_of(seen.owner)));
     }
 }
@@ -79,7 +83,7 @@ pub(super) fn json(device: &Device, unseen: &[Unseen]) -> Value {
         json!({
             "device": seen.device.0,
             "owner": device.name_of(seen.owner),
-            "last_seen": seen.last_seen.rfc3339(),
+            "last_seen": seen.last_seen.map(Timestamp::rfc3339),
         })
     };
     Value::Array(unseen.iter().map(one).collect())
@@ -111,9 +115,11 @@ mod tests {
             seen(2, 1, end.plus_micros(1), false),
             seen(3, 2, end, false),
             seen(4, 1, Timestamp(0), true),
+            seen(5, 1, Timestamp(0), false),
         ];
         let about = PlanQuarter { year: 2024, quarter: Quarter::Q1 };
         let unseen = since(&state, &sightings, about);
-        assert_eq!(unseen.iter().map(|unseen| unseen.device.0).collect::<Vec<_>>(), [1]);
+        let told: Vec<_> = unseen.iter().map(|unseen| (unseen.device.0, unseen.last_seen)).collect();
+        assert_eq!(told, [(1, Some(end)), (5, None)]);
     }
 }

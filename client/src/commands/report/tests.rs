@@ -1,10 +1,14 @@
+use renaksi_domain::Command;
+use renaksi_domain::narrative::{SetNarrative, Texts};
 use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::time::Quarter;
 
 use super::csv::{harmless, quoted, render};
 use super::file::write_whole;
 use super::rows::{json, rows};
+use super::{narrative_columns, table};
 use crate::commands::audit::fixture::Office;
+use crate::text;
 
 const TW3: PlanQuarter = PlanQuarter { year: 2024, quarter: Quarter::Q3 };
 
@@ -74,6 +78,25 @@ fn the_report_has_the_offices_columns() {
     assert_eq!(json["rows"][2]["achievement"]["quarter"], "83.33");
     assert_eq!(json["rows"][0]["targets"], serde_json::json!(["7.8", "7.8", "not planned", "missing"]));
     assert_eq!(json["rows"][0]["reason"]["quarter"], "TARGET_NOT_PLANNED");
+}
+
+#[test]
+fn a_narrative_stands_in_its_row_of_every_form() {
+    let mut office = Office::established();
+    let plain = table(false, &office.state, TW3);
+    assert!(!plain.contains(&text::say("narrative.driver")), "no column that nothing stands in");
+    let texts = Texts { driver: "=Pasar, baru".into(), obstacle: "Hujan".into(), ..Texts::default() };
+    let indicator = office.state.plan(2024).unwrap().indicators[2];
+    let set = SetNarrative { indicator, quarter: Quarter::Q3, base: 0, texts };
+    office.done(Command::Narrative(set));
+    let row = &json(&office.state, TW3)["rows"][2];
+    let told = [&row["drivers"], &row["obstacles"], &row["follow_up"]].map(|text| text.as_str());
+    assert_eq!(told, [Some("=Pasar, baru"), Some("Hujan"), None]);
+    let csv = render(&rows(&office.state, TW3), TW3, None);
+    assert!(csv.contains(",\"'=Pasar, baru\",Hujan,,Bidang Perdagangan,"), "{csv}");
+    // The table has a column for each that is written anywhere.
+    let rows = rows(&office.state, TW3);
+    assert_eq!(narrative_columns(&rows), [true, true, false]);
 }
 
 #[test]
