@@ -59,6 +59,7 @@ enum Place {
 struct Builder<'w> {
     drafts: Vec<Draft>,
     current: [Option<usize>; 3],
+    plan_year: i32,
     warnings: &'w mut Vec<Warning>,
 }
 
@@ -66,9 +67,10 @@ struct Builder<'w> {
 pub(crate) fn assemble(
     rows: &[TableRow],
     last_line: u32,
+    plan_year: i32,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Objective>, ReadError> {
-    let mut builder = Builder { drafts: Vec::new(), current: [None; 3], warnings };
+    let mut builder = Builder { drafts: Vec::new(), current: [None; 3], plan_year, warnings };
     for row in rows {
         let [objective, strategic, unit, _, program, ..] = &row.cells;
         builder.strategic(objective, strategic, unit)?;
@@ -169,7 +171,7 @@ impl Builder<'_> {
         let (quarter, written) = match TargetCell::read(&cell.text) {
             TargetCell::Blank => return,
             TargetCell::Quarter(quarter, written) => (quarter, written),
-            TargetCell::Year(written) => return self.year(group, cell, written),
+            TargetCell::Year(named, written) => return self.year(group, cell, named, written),
             TargetCell::NoSuchQuarter => {
                 let message = format!("\"{}\" names no quarter from 1 to 4 and was left out", cell.text);
                 return self.warnings.push(warn(warning::QUARTER_UNKNOWN, message));
@@ -226,13 +228,21 @@ impl Builder<'_> {
     }
 
     /// What the year shall come to. It is compared with the quarters and never takes their place.
-    fn year(&mut self, group: usize, cell: &Cell, written: &str) {
+    fn year(&mut self, group: usize, cell: &Cell, named: Option<i32>, written: &str) {
         let warn = |code, message: String| Warning::new(code, cell.line, message).with("cell", &cell.text);
         let Some(current) = self.current[group] else {
             let message = format!("\"{}\" stands below no indicator and was left out", cell.text);
             return self.warnings.push(warn(warning::TARGET_WITHOUT_INDICATOR, message));
         };
         let draft = &mut self.drafts[current];
+        if let Some(other) = named.filter(|named| *named != self.plan_year) {
+            let message = format!(
+                "\"{}\" of \"{}\" is about {other}, the plan about {}; it was left out",
+                cell.text, draft.indicator, self.plan_year
+            );
+            let warning = warn(warning::YEAR_UNREADABLE, message);
+            return self.warnings.push(warning.with("indicator", &draft.indicator));
+        }
         match Quantity::parse(written) {
             Ok(stated) if draft.year.is_none_or(|(before, _)| before == stated) => {
                 draft.year.get_or_insert((stated, cell.line));

@@ -3,6 +3,8 @@
 //! Columns: 0 objective, 1-3 its indicator, unit, target; 4-7 program, indicator, unit, target; 8-11 activity or
 //! sub-activity, indicator, unit, target; 12 responsible post.
 
+use renaksi_domain::quantity::Quantity;
+
 pub(crate) const COLUMNS: usize = 13;
 pub(crate) const TARGET_COLUMNS: [usize; 3] = [3, 7, 11];
 
@@ -30,8 +32,8 @@ pub(crate) enum TargetCell<'a> {
     Blank,
     /// Quarter from 0, and what stands behind `=`.
     Quarter(usize, &'a str),
-    /// What stands behind the `=` of a whole year.
-    Year(&'a str),
+    /// The year that it names, and what stands behind the `=` of a whole year.
+    Year(Option<i32>, &'a str),
     NoSuchQuarter,
     Unreadable,
 }
@@ -42,8 +44,8 @@ impl TargetCell<'_> {
         if text.is_empty() {
             return TargetCell::Blank;
         }
-        if let Some(value) = year_value(text) {
-            return TargetCell::Year(value);
+        if let Some((year, value)) = year_value(text) {
+            return TargetCell::Year(year, value);
         }
         let Some(rest) = strip_word(text, "TRIWULAN").or_else(|| strip_word(text, "TW")) else {
             return TargetCell::Unreadable;
@@ -71,19 +73,23 @@ impl TargetCell<'_> {
 
     /// A cell that can only be a target: finding one in another column means that the row is out of step.
     pub(crate) fn is_target(text: &str) -> bool {
-        matches!(
-            TargetCell::read(text),
-            TargetCell::Quarter(..) | TargetCell::Year(_) | TargetCell::NoSuchQuarter
-        )
+        match TargetCell::read(text) {
+            TargetCell::Quarter(..) | TargetCell::NoSuchQuarter => true,
+            // A name may well begin with `Tahun 2024: `.
+            TargetCell::Year(_, value) => value.is_empty() || Quantity::parse(value).is_ok(),
+            TargetCell::Blank | TargetCell::Unreadable => false,
+        }
     }
 }
 
 /// `Tahun = 945`, `Tahun 2024 = 945`, `Target Tahunan : 945`: what the year shall come to.
-fn year_value(text: &str) -> Option<&str> {
+fn year_value(text: &str) -> Option<(Option<i32>, &str)> {
     let rest = strip_word(text, "TARGET").unwrap_or(text).trim_start();
     let rest = strip_word(rest, "TAHUNAN").or_else(|| strip_word(rest, "TAHUN"))?;
-    let rest = rest.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
-    rest.trim_start().strip_prefix(['=', ':']).map(str::trim)
+    let rest = rest.trim_start();
+    let (year, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+    let value = rest.trim_start().strip_prefix(['=', ':'])?.trim();
+    Some((year.parse().ok(), value))
 }
 
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
@@ -94,6 +100,20 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_begins_with_a_year_is_no_target() {
+        for (text, is_target) in [
+            ("Tahun = 945", true),
+            ("Tahun 2024 = 945", true),
+            ("Tahun =", true),
+            ("TW 9 = 1", true),
+            ("Tahun 2024: laporan keuangan", false),
+            ("Tahun anggaran", false),
+        ] {
+            assert_eq!(TargetCell::is_target(text), is_target, "{text}");
+        }
+    }
 
     #[test]
     fn quarters_as_people_write_them() {
@@ -108,9 +128,9 @@ mod tests {
             ("TW1= -2,24", TargetCell::Quarter(0, "-2,24")),
             ("Triwulan 3 : WTP", TargetCell::Quarter(2, "WTP")),
             ("TW 2", TargetCell::Quarter(1, "")),
-            ("Tahun = 945", TargetCell::Year("945")),
-            ("TAHUN 2024 = 1.234,5", TargetCell::Year("1.234,5")),
-            ("Target Tahunan : 156", TargetCell::Year("156")),
+            ("Tahun = 945", TargetCell::Year(None, "945")),
+            ("TAHUN 2024 = 1.234,5", TargetCell::Year(Some(2024), "1.234,5")),
+            ("Target Tahunan : 156", TargetCell::Year(None, "156")),
             ("Tahun", TargetCell::Unreadable),
             ("Tahun 2024", TargetCell::Unreadable),
             ("TW 5 = 1", TargetCell::NoSuchQuarter),

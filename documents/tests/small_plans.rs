@@ -385,6 +385,7 @@ fn r13_a_stated_year_that_the_quarters_do_not_come_to_warns_and_goes_on() {
     let unclear = format!("YEAR_UNREADABLE {line}");
     assert_eq!(year("UTTP", sum, &["Tahun = 1.000"]), expect("", &unclear));
     assert_eq!(year("UTTP", sum, &["Tahun ="]), expect("", &unclear));
+    assert_eq!(year("UTTP", sum, &["Tahun 2023 = 945"]), expect("", &unclear));
     let twice = format!("YEAR_REPEATED {}", line + 14);
     assert_eq!(year("UTTP", sum, &["Tahun = 945", "Tahun = 1000"]), expect("945", &twice));
     assert_eq!(year("UTTP", sum, &["Tahun = 945", "Tahun = 945"]), expect("945", ""));

@@ -234,6 +234,14 @@ impl SetIndicator {
     }
 }
 
+/// A cap is above 0: any other would rate everything 0.
+pub(crate) fn cap_admissible(cap: Option<Quantity>) -> Result<(), Rejection> {
+    match cap.filter(|cap| cap.is_negative() || cap.is_zero()) {
+        Some(cap) => Err(Rejection::new(Code::CapInvalid).with("cap", cap.plain())),
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn decide(state: &State, command: &SetIndicator) -> Result<Outcome, Rejection> {
     let indicator = state.indicator_in_plan(command.indicator)?;
     let nothing = SetIndicator { indicator: command.indicator, ..SetIndicator::default() };
@@ -245,6 +253,7 @@ pub(crate) fn decide(state: &State, command: &SetIndicator) -> Result<Outcome, R
     {
         return Err(Rejection::new(Code::UnknownUnit).with("unit", unit));
     }
+    cap_admissible(command.cap.flatten())?;
     let plan = state.known_plan(indicator.year)?;
     // Confirming the proposed kind changes no figure, so it stays possible after the plan is established.
     if command.is_only_confirming(indicator) {

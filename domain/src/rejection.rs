@@ -75,11 +75,12 @@ pub enum Code {
     BandsOverlap,
     BandsInvalid,
     ConfigInvalid,
+    CapInvalid,
     /// A cause that a newer release wrote; its name is among the details as `code`.
     Newer,
 }
 
-const NAMES: [(Code, &str); 62] = [
+const NAMES: [(Code, &str); 63] = [
     (Code::RoleMayNot, "ROLE_MAY_NOT"),
     (Code::NotOwnEntry, "NOT_OWN_ENTRY"),
     (Code::SelfVerification, "SELF_VERIFICATION"),
@@ -141,6 +142,7 @@ const NAMES: [(Code, &str); 62] = [
     (Code::BandsOverlap, "BANDS_OVERLAP"),
     (Code::BandsInvalid, "BANDS_INVALID"),
     (Code::ConfigInvalid, "CONFIG_INVALID"),
+    (Code::CapInvalid, "CAP_INVALID"),
     (Code::Newer, "NEWER"),
 ];
 

@@ -4,7 +4,7 @@
 use crate::command::{Effect, Envelope, Outcome, Record};
 use crate::ids::{IndicatorId, PersonId, Position, RevisionId, UnitId};
 use crate::indicator::{
-    Facet, Indicator, Level, LowerFormula, Polarity, Settings, TargetCell, TargetVersion,
+    Facet, Indicator, Level, LowerFormula, Polarity, Settings, TargetCell, TargetVersion, cap_admissible,
 };
 use crate::plan::{ImportIndicator, PlanState, unit_of_post};
 use crate::proposal::Kind;
@@ -308,6 +308,7 @@ fn change_admissible(state: &State, draft: &DraftRevision, change: &Change) -> R
             return Err(Rejection::new(Code::UnknownUnit).with("unit", new));
         }
         Change::Rename { new, .. } if new.trim().is_empty() => return Err(about(Code::NothingToChange)),
+        Change::Cap { new, .. } => cap_admissible(*new)?,
         _ => {}
     }
     if let Some(quarter) = change.touches(draft.effective).into_iter().find(|q| indicator.is_retired_in(*q)) {
@@ -324,6 +325,7 @@ fn change_admissible(state: &State, draft: &DraftRevision, change: &Change) -> R
 /// A new indicator has a place in the tree that is there, a measure, and no target before it is measured.
 fn addition_admissible(state: &State, draft: &DraftRevision, add: &AddIndicator) -> Result<(), Rejection> {
     let about = |code| Rejection::new(code).with("revision", &draft.number).with("level", add.row.level);
+    cap_admissible(add.cap)?;
     let parent = match add.parent {
         Some(parent) => Some(state.indicator_in_plan(Some(parent))?),
         None => None,

@@ -23,7 +23,7 @@ pub fn read_plan(bytes: &[u8]) -> Result<PlanDocument, ReadError> {
     }
     let mut warnings = Vec::new();
     let rows = cells::rows(&dump.cells[body..], separated, &mut warnings)?;
-    let objectives = assemble(&rows, dump.lines, &mut warnings)?;
+    let objectives = assemble(&rows, dump.lines, year, &mut warnings)?;
     review(&objectives, &mut warnings);
     warnings.sort();
     Ok(PlanDocument { office, year, objectives, warnings })

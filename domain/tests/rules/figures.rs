@@ -174,8 +174,9 @@ fn a_cap_is_the_indicators_own() {
     office.does("admin set uttp cap 120");
     office.at("2024-03-14 08:00").does("ayu add uttp 700 2024-03-14");
     office.expect("uttp", Q(Q1), "70 | 700 | not reported | 120.00 | NOT_VERIFIED");
-    office.does("admin set uttp cap -5");
-    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 0.00 | NOT_VERIFIED");
+    office.is_refused("admin set uttp cap -5", "CAP_INVALID cap=-5");
+    office.does("admin set uttp cap 0,5");
+    office.expect("uttp", Q(Q1), "70 | 700 | not reported | 0.50 | NOT_VERIFIED");
 }
 
 #[test]

@@ -84,6 +84,8 @@ founded      | admin bands a=..50 b=40..              | refused BANDS_OVERLAP ba
 founded      | admin bands a=..50 a=50..              | refused BANDS_INVALID band=a
 founded      | admin due-days 61                      | refused CONFIG_INVALID days=61 days_max=60
 founded      | admin holidays +2024-04-10 -2024-04-10 | refused CONFIG_INVALID date=2024-04-10
+draft        | admin set uttp cap 0                   | refused CAP_INVALID cap=0
+revision     | admin change 1 cap uttp none -5        | refused CAP_INVALID cap=-5
 founded      | admin due-days 5                       | refused NOTHING_TO_CHANGE setting=due_days
 revision     | admin change 1 add uttp sub_activity x | refused PLACE_INVALID revision=R1 level=sub_activity parent=1.1.1.1
 revision     | admin change 1 add - strategic nowhere | refused PLACE_INVALID revision=R1 level=strategic parent=
