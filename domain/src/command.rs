@@ -78,7 +78,7 @@ pub struct Effect {
     pub reported_left: Option<Box<Counted>>,
     /// The same of the verified readings.
     pub verified_left: Option<Box<Counted>>,
-    /// What a lock froze: [`crate::hash::figures_hash`] of the quarter.
+    /// SHA-256 of every figure that a lock froze.
     pub frozen: Option<Box<[u8; 32]>>,
 }
 
