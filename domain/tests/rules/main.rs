@@ -11,6 +11,7 @@ mod histories;
 mod history;
 mod office;
 mod plan;
+mod promises;
 mod quarters;
 mod rejections;
 mod reopening;
