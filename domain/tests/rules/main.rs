@@ -17,5 +17,6 @@ mod rejections;
 mod reopening;
 mod revisions;
 mod roles;
+mod sentences;
 mod settings;
 mod words;
