@@ -386,7 +386,12 @@ fn bases_hold(state: &State, revision: &Revision) -> Result<(), Rejection> {
             continue;
         }
         let indicator = state.known_indicator(change.indicator())?;
-        if change.base_holds(indicator, revision.draft.effective) {
+        let effective = revision.draft.effective;
+        // Nothing is due of what was retired meanwhile, so no old value of it holds.
+        let gone = indicator
+            .retired
+            .filter(|_| change.touches(effective).into_iter().any(|q| indicator.is_retired_in(q)));
+        if gone.is_none() && change.base_holds(indicator, effective) {
             continue;
         }
         let mut cause = Rejection::new(Code::BaseMoved)
@@ -394,12 +399,17 @@ fn bases_hold(state: &State, revision: &Revision) -> Result<(), Rejection> {
             .with("indicator", &indicator.code)
             .with("change", change.name());
         if let Change::Target { quarter, old, .. } = change {
+            let holds = if gone.is_some() { &Target::NotPlanned } else { indicator.target(*quarter) };
             cause = cause
                 .with("quarter", quarter.number())
                 .with("stated", old.label())
-                .with("holds", indicator.target(*quarter).label());
+                .with("holds", holds.label());
         }
-        if let Some(other) = moved_by(state, change, revision) {
+        let other = match gone {
+            Some((by, _)) => state.revision(by),
+            None => moved_by(state, change, revision),
+        };
+        if let Some(other) = other {
             cause = cause.with("other", &other.draft.number);
         }
         return Err(cause);
