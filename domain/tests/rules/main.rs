@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod delivery;
+mod devices;
 mod entries;
 mod figures;
 mod held;
