@@ -18,6 +18,7 @@ mod rejections;
 mod reopening;
 mod revisions;
 mod roles;
+mod running;
 mod sentences;
 mod settings;
 mod words;
