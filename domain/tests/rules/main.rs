@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod corners;
 mod delivery;
 mod devices;
 mod entries;
