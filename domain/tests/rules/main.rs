@@ -12,6 +12,7 @@ mod held;
 mod histories;
 mod history;
 mod office;
+mod page;
 mod plan;
 mod promises;
 mod quarters;
