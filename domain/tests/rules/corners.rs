@@ -209,3 +209,90 @@ fn work_is_carried_into_an_open_later_quarter_that_has_begun_and_no_other() {
     office.does("admin release ayu/2");
     assert_eq!(office.state.entries.get(key("ayu/2")).unwrap().quarter, Q1);
 }
+
+/// "An entry is judged by the assignment that held on the day it happened": also when nothing is held any more. An act is
+/// judged by the day it is done.
+#[test]
+fn a_fact_is_judged_by_its_day_though_its_author_has_no_role_any_more() {
+    let mut office = Office::established();
+    office.at("2024-06-20 08:00").does("budi add uttp 1 2024-06-20");
+    office.at("2024-07-01 08:00");
+    office.does("operator end 5 0 2024-06-30");
+    office.does("operator end 4 0 2024-06-30");
+    office.at("2024-07-03 08:00");
+    office.does("ayu add uttp 4 2024-06-28");
+    office.does("ayu amend ayu/1 5 2024-06-28");
+    let moved = "NOT_ASSIGNED indicator=1.1.1.1 date=2024-07-02 unit=Kepala Bidang Perdagangan";
+    office.is_held("ayu add uttp 4 2024-07-02", moved);
+    office.is_held("ayu amend ayu/1 5 2024-07-02", moved);
+    office.does("ayu withdraw ayu/3");
+    office.does("kabid add uttp 3 2024-06-28");
+    office.is_refused(
+        "kabid verify budi/1",
+        "ROLE_MAY_NOT role=head-of-unit, head-of-office command=entry.verified",
+    );
+    office.expect("uttp", Q(Q2), "585 | 9 | not reported | 1.54 | NOT_VERIFIED");
+}
+
+#[test]
+fn t5_the_clock_holds_corrections_like_additions_and_keeps_nobody_from_judging() {
+    let mut office = Office::established();
+    office.at("2024-05-14 09:00").does("ayu add uttp 4 2024-05-14");
+    office.is_held(
+        "ayu amend ayu/1 5 2024-05-16",
+        "CLOCK_IMPLAUSIBLE indicator=1.1.1.1 date=2024-05-16 ahead_seconds=0",
+    );
+    office.device_ahead_micros = 90_000_000_000;
+    let ahead = "CLOCK_IMPLAUSIBLE indicator=1.1.1.1 date=2024-05-14 ahead_seconds=90000";
+    office.is_held("ayu amend ayu/1 6 2024-05-14", ahead);
+    office.is_held("ayu void ayu/1", ahead);
+    office.does("kabid verify ayu/1");
+    office.does("ayu withdraw ayu/4");
+    // Order is still that of the device: the next of its commands is taken.
+    office.device_ahead_micros = 0;
+    office.does("ayu amend ayu/1 7 2024-05-15");
+    office.expect("uttp", Q(Q2), "585 | 7 | not reported | 1.20 | NOT_VERIFIED");
+}
+
+#[test]
+fn what_a_revision_added_takes_facts_of_open_quarters_and_none_of_locked_ones() {
+    let mut office = Office::established();
+    office.lock(1);
+    office.at("2024-07-10 09:00");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 add tera sub_activity pasar - - 10 20");
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    office.is_held("ayu add 11 1 2024-02-01", "QUARTER_LOCKED indicator=1.1.1.4 quarter=1 year=2024");
+    office.does("ayu add 11 1 2024-05-01");
+    office.does("ayu add 11 1 2024-07-02");
+    let unplanned = "not planned | 1 | not reported | TARGET_NOT_PLANNED | TARGET_NOT_PLANNED";
+    office.expect("11", Q(Q2), unplanned);
+    office.expect("11", Q(Q3), "10 | 1 | not reported | 10.00 | NOT_VERIFIED");
+    office.expect("11", Year, "30 | 2 | not reported | 6.67 | NOT_VERIFIED");
+    office.lock(2);
+    office.expect("11", Q(Q2), unplanned);
+}
+
+/// A stretch that was locked without a reading of a mean brings nothing, and reopening moves no later lock of it either.
+#[test]
+fn means_leave_out_what_was_not_reported_and_stay_as_they_were_locked() {
+    let mut office = Office::draft();
+    office.does("admin set asn kind average");
+    office.does("admin establish 2024");
+    office.does("head approve-plan 2024");
+    office.at("2024-03-20 08:00").does("ayu add asn 10 2024-03-20");
+    office.does("ayu add asn 11 2024-03-20");
+    office.lock(1);
+    office.lock(2);
+    office.at("2024-07-10 08:00").does("ayu add asn 20 2024-07-10");
+    office.expect("asn", Q(Q1), "28 | 10.50 | not reported | 37.50 | NOT_VERIFIED");
+    office.expect("asn", ToDate(Q3), "28.00 | 15.25 | not reported | 54.46 | NOT_VERIFIED");
+    office.does("kabid request-reopen 1 2024-07-20T17:00");
+    office.does("admin grant-reopen 1");
+    office.does("ayu add asn 30 2024-03-21");
+    office.at("2024-07-20 17:00").does("host relock 1");
+    office.expect("asn", Q(Q1), "28 | 17.00 | not reported | 60.71 | NOT_VERIFIED");
+    office.expect("asn", ToDate(Q2), "28.00 | 10.50 | not reported | 37.50 | NOT_VERIFIED");
+    office.expect("asn", Year, "28.00 | 18.50 | not reported | 66.07 | NOT_VERIFIED");
+}
