@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use crate::achievement::{Exact, NoFigure, achievement};
 use crate::config::Bands;
 use crate::entry::Reading;
+use crate::frozen::Frozen;
 use crate::indicator::{Indicator, Settings};
 use crate::proposal::Kind;
 use crate::quantity::{Quantity, Target};
@@ -300,8 +301,8 @@ impl<'a> Source<'a> {
             (Kind::Ratio, _) => ratio(upto),
             (_, Period::Quarter(quarter)) => self.of_quarter(quarter, figure),
             (Kind::Sum | Kind::Cumulative | Kind::Average, _) if ends_in_text(upto) => last_reading(upto),
-            (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(nothing_to_add) => Realised::NotReported,
             (Kind::Cumulative, _) if adds_up(indicator, upto.len()) => self.running(period.last(), figure),
+            (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(nothing_to_add) => Realised::NotReported,
             (Kind::Sum | Kind::Cumulative, _) => sum_of_quarters(indicator, upto),
             (Kind::Latest, _) => last_reading(upto),
             (Kind::Average, _) => self.mean_of_quarters(upto),
@@ -339,27 +340,41 @@ impl<'a> Source<'a> {
 
     /// A cumulative quarter without an entry takes the running total once it is locked.
     fn total_at_lock(self, quarter: Quarter, figure: Figure) -> Realised {
-        let upto = &self.indicator.tally.of(figure)[..=quarter.index()];
-        match self.is_locked(quarter) && !upto.iter().all(nothing_to_add) {
-            true => self.running(quarter, figure),
+        if self.is_locked(quarter) { self.running(quarter, figure) } else { Realised::NotReported }
+    }
+
+    /// The running total, where there is one: an entry that counts, or what an earlier lock froze.
+    fn running(self, quarter: Quarter, figure: Figure) -> Realised {
+        let (frozen, since) = self.frozen_before(quarter, figure);
+        let reached = frozen.map(|frozen| match figure {
+            Figure::Reported => &frozen.to_date.realised,
+            Figure::Verified => &frozen.to_date.realised_verified,
+        });
+        let reported_before = matches!(reached, Some(Realised::Number(_)));
+        match reported_before || !since.iter().all(nothing_to_add) {
+            true => Realised::Number(Exact::Decimal(self.total(quarter, figure).decimal())),
             false => Realised::NotReported,
         }
     }
 
-    fn running(self, quarter: Quarter, figure: Figure) -> Realised {
-        Realised::Number(Exact::Decimal(self.total(quarter, figure).decimal()))
-    }
-
     /// What was counted from 1 January to the end of a quarter. It goes on from the last total that a lock froze before.
     fn total(self, quarter: Quarter, figure: Figure) -> Sum {
-        let tallies = self.indicator.tally.of(figure);
+        let (frozen, since) = self.frozen_before(quarter, figure);
+        let start = frozen.map(|frozen| Sum::from(frozen.totals[figure as usize])).unwrap_or_default();
+        [&start].into_iter().chain(since.iter().map(|tally| &tally.sum)).sum()
+    }
+
+    /// What the last lock before a quarter froze, and the quarters since, up to and including it.
+    fn frozen_before(self, quarter: Quarter, figure: Figure) -> (Option<&'a Frozen>, &'a [QuarterTally]) {
+        let tallies = &self.indicator.tally.of(figure)[..=quarter.index()];
         let before = quarter.up_to().iter().rev().skip(1).copied();
-        let frozen = before.filter(|earlier| self.is_locked(*earlier)).find_map(|earlier| {
-            let frozen = self.indicator.frozen[earlier.index()].as_ref()?;
-            Some((earlier.index() + 1, Sum::from(frozen.totals[figure as usize])))
-        });
-        let (from, start) = frozen.unwrap_or_default();
-        [&start].into_iter().chain(tallies[from..=quarter.index()].iter().map(|tally| &tally.sum)).sum()
+        let mut locked = before.filter(|earlier| self.is_locked(*earlier));
+        let frozen =
+            locked.find_map(|at| Some((at.index() + 1, self.indicator.frozen[at.index()].as_deref()?)));
+        match frozen {
+            Some((from, frozen)) => (Some(frozen), &tallies[from..]),
+            None => (None, tallies),
+        }
     }
 }
 

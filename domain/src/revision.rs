@@ -233,6 +233,7 @@ pub(crate) fn decide(
     state: &State,
     envelope: &Envelope,
     command: &RevisionCommand,
+    now: Timestamp,
 ) -> Result<Outcome, Rejection> {
     let expected: &[RevisionState] = match command {
         RevisionCommand::Draft(draft) => {
@@ -250,12 +251,12 @@ pub(crate) fn decide(
     match command {
         RevisionCommand::AddChange(_, change) => change_admissible(state, &revision.draft, change)?,
         RevisionCommand::Submit(_) if revision.changes.is_empty() => return Err(about(Code::RevisionEmpty)),
-        RevisionCommand::Submit(_) => cells_open(state, revision)?,
+        RevisionCommand::Submit(_) => cells_open(state, revision, now)?,
         RevisionCommand::Approve(_) => {
             if revision.authors.contains(&envelope.author) || revision.submitted_by == Some(envelope.author) {
                 return Err(about(Code::SelfApproval));
             }
-            cells_open(state, revision)?;
+            cells_open(state, revision, now)?;
             bases_hold(state, revision)?;
         }
         RevisionCommand::Reject(_) => crate::entry::reason_given(envelope)?,
@@ -360,12 +361,12 @@ fn addition_admissible(state: &State, draft: &DraftRevision, add: &AddIndicator)
     }
 }
 
-fn cells_open(state: &State, revision: &Revision) -> Result<(), Rejection> {
+fn cells_open(state: &State, revision: &Revision, now: Timestamp) -> Result<(), Rejection> {
     let year = revision.draft.year;
     for change in &revision.changes {
         let touched = change.touches(revision.draft.effective);
         let locked =
-            touched.into_iter().find(|quarter| state.is_locked(PlanQuarter { year, quarter: *quarter }));
+            touched.into_iter().find(|quarter| state.is_closed(PlanQuarter { year, quarter: *quarter }, now));
         if let Some(quarter) = locked {
             return Err(Rejection::new(Code::CellLocked)
                 .with("revision", &revision.draft.number)
