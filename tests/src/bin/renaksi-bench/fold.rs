@@ -11,7 +11,7 @@ use renaksi_domain::{State, apply};
 use renaksi_proto::convert::{command_leaf, decode_record, encode_record};
 use renaksi_proto::log::Texts;
 
-use crate::Figure;
+use crate::{Figure, median};
 
 mod history;
 
@@ -57,11 +57,6 @@ pub fn run() -> Vec<Figure> {
 
 fn plain(case: &str, value: f64, unit: &'static str) -> Figure {
     Figure { case: case.into(), value, unit, baseline: None }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn resident_bytes() -> u64 {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod append;
 mod fold;
 
 /// One measured figure.
@@ -16,12 +17,19 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 1] = [(
-    "fold",
-    "records a second through apply, on a log of 1,000,000 mixed records of one office; bytes of state a live entry; \
+const BENCHES: [Bench; 2] = [
+    (
+        "append",
+        "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
+        append::run,
+    ),
+    (
+        "fold",
+        "records a second through apply, on a log of 1,000,000 mixed records of one office; bytes of state a live entry; \
      milliseconds for every figure of all indicators, with 100,000 entries and at the end of the log",
-    fold::run,
-)];
+        fold::run,
+    ),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +54,11 @@ fn main() -> ExitCode {
 fn usage(what: &str) -> ExitCode {
     eprintln!("error: {what}\nhint: `renaksi-bench list` names them");
     ExitCode::from(2)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn print(bench: &str, figure: &Figure, as_json: bool) {
