@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod append;
 mod fold;
+mod grpc_append;
 
 /// One measured figure.
 struct Figure {
@@ -17,7 +18,7 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
     (
         "append",
         "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
@@ -28,6 +29,12 @@ const BENCHES: [Bench; 2] = [
         "records a second through apply, on a log of 1,000,000 mixed records of one office; bytes of state a live entry; \
      milliseconds for every figure of all indicators, with 100,000 entries and at the end of the log",
         fold::run,
+    ),
+    (
+        "grpc-append",
+        "entries a second from devices over TLS, through the rules into log and index, durable before the answer, by clients \
+         and entries a push; the slowest of a hundred pushes. Beside UmaDB where it is there to be run",
+        grpc_append::run,
     ),
 ];
 
