@@ -39,5 +39,5 @@ pub use reader::{Commits, LogReader};
 pub use recorder::{Op, Recorder};
 pub use salvage::{Found, salvage};
 pub use snapshots::{NewSnapshot, Snapshot, Snapshots};
-pub use types::{Commit, Entry, Head, LogId, LogKind};
+pub use types::{Commit, CommitView, Entry, Head, LogId, LogKind};
 pub use verify::{Verified, verify};

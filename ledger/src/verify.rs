@@ -23,17 +23,23 @@ pub struct Verified {
 pub fn verify(reader: &LogReader) -> Result<Verified> {
     let head = reader.head();
     let mut frontier = Frontier::default();
-    for commit in reader.iter(1) {
-        let commit = commit?;
-        assert_eq!(commit.first, frontier.size() + 1, "BUG: the reader gave commits with a gap");
-        commit.entries.iter().for_each(|entry| frontier.append(leaf_hash(&entry.leaf)));
-        if frontier.root() != commit.root_after {
-            let dir = reader.dir().to_owned();
-            return Err(Error::RootMismatch { dir, first: commit.first, last: commit.size_after });
-        }
-        // Records that came after we began are for the next run; without this, a busy log would never be done.
-        if commit.size_after >= head.size {
-            break;
+    let mut commits = reader.iter(1);
+    // Records that came after we began are for the next run; otherwise a busy log would never be done.
+    while frontier.size() < head.size {
+        let held = commits.see(|commit| {
+            assert_eq!(commit.first(), frontier.size() + 1, "BUG: the reader gave commits with a gap");
+            commit.leaves().for_each(|leaf| frontier.append(leaf_hash(leaf)));
+            match frontier.root() == commit.root_after() {
+                true => Ok(()),
+                false => Err((commit.first(), commit.size_after())),
+            }
+        })?;
+        match held {
+            None => break,
+            Some(Ok(())) => {}
+            Some(Err((first, last))) => {
+                return Err(Error::RootMismatch { dir: reader.dir().to_owned(), first, last });
+            }
         }
     }
     let size = frontier.size();
