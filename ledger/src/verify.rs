@@ -23,20 +23,40 @@ pub struct Verified {
 pub fn verify(reader: &LogReader) -> Result<Verified> {
     let head = reader.head();
     let mut frontier = Frontier::default();
-    for commit in reader.iter(1) {
+    // Records that came after we began are for the next run; without this, a busy log would never be done.
+    rehash(reader, &mut frontier, head.size, |_| {})?;
+    let size = frontier.size();
+    Ok(Verified { size, root: frontier.root(), records: size })
+}
+
+/// Hashes the records after `frontier` again, to the end of the commit that holds `end`, and compares with the root stored
+/// with each commit. `each` is given every leaf hash. Errors as [`verify`].
+pub(crate) fn rehash(
+    reader: &LogReader,
+    frontier: &mut Frontier,
+    end: u64,
+    mut each: impl FnMut(Hash),
+) -> Result<()> {
+    if frontier.size() >= end {
+        return Ok(());
+    }
+    for commit in reader.iter(frontier.size() + 1) {
         let commit = commit?;
-        assert_eq!(commit.first, frontier.size() + 1, "BUG: the reader gave commits with a gap");
-        commit.entries.iter().for_each(|entry| frontier.append(leaf_hash(&entry.leaf)));
+        assert!(commit.first <= frontier.size() + 1, "BUG: the reader gave commits with a gap");
+        // The first commit may begin before the frontier's end.
+        let known = frontier.size() + 1 - commit.first;
+        for entry in &commit.entries[known as usize..] {
+            let leaf = leaf_hash(&entry.leaf);
+            frontier.append(leaf);
+            each(leaf);
+        }
         if frontier.root() != commit.root_after {
             let dir = reader.dir().to_owned();
             return Err(Error::RootMismatch { dir, first: commit.first, last: commit.size_after });
         }
-        // Records that came after we began are for the next run; without this, a busy log would never be done.
-        if commit.size_after >= head.size {
-            break;
+        if commit.size_after >= end {
+            return Ok(());
         }
     }
-    let size = frontier.size();
-    assert!(size >= head.size, "BUG: the reader ended before the head");
-    Ok(Verified { size, root: frontier.root(), records: size })
+    unreachable!("BUG: the reader ended before the head");
 }
