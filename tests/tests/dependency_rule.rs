@@ -72,6 +72,7 @@ const RULES: &[Rule] = &[
         normal: &[
             "axum",
             "clap",
+            "ed25519-dalek",
             "getrandom",
             "hyper-util",
             "prost",
@@ -92,7 +93,7 @@ const RULES: &[Rule] = &[
             "uuid",
         ],
         build: &[],
-        dev: &["ed25519-dalek", "tempfile"],
+        dev: &["tempfile"],
     },
     Rule {
         krate: "client",

@@ -41,6 +41,8 @@ pub struct Identity {
     pub epoch: u32,
     /// SHA-256 of the authority's certificate; a folder of an earlier release does not say it.
     pub authority_sha256: Option<[u8; 32]>,
+    /// Ed25519 key that signs the office's log; unknown until a server told it.
+    pub log_key: Option<[u8; 32]>,
 }
 
 /// The files of a device's folder.
@@ -78,6 +80,10 @@ impl Home {
         self.dir.join("replica")
     }
 
+    pub(super) fn checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint")
+    }
+
     fn directory(&self) -> PathBuf {
         self.dir.join("directory.json")
     }
@@ -96,7 +102,7 @@ impl Home {
     }
 
     /// Everything that makes the folder a device, its identity first.
-    pub(super) fn files(&self) -> [PathBuf; 9] {
+    pub(super) fn files(&self) -> [PathBuf; 10] {
         [
             self.identity(),
             self.key(),
@@ -105,6 +111,7 @@ impl Home {
             self.directory(),
             self.contact(),
             self.standing(),
+            self.checkpoint(),
             self.feed(),
             self.replica(),
         ]
@@ -232,6 +239,12 @@ impl Home {
         write_durable(&self.authority(), pem.as_bytes(), 0o600)
     }
 
+    /// The newest checkpoint, as it was signed.
+    pub(super) fn read_checkpoint(&self) -> Result<Option<String>, ClientError> {
+        let bytes = read_optional(&self.checkpoint())?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     /// Names of people; a damaged file reads as none, and the server sends them again.
     pub(super) fn read_directory(&self) -> Result<Directory, ClientError> {
         let value: Option<Value> =
@@ -333,6 +346,7 @@ fn identity_to(identity: &Identity) -> Value {
         "epoch": identity.epoch,
         "authority": "authority.pem",
         "authority_sha256": identity.authority_sha256.map(|digest| hex(&digest)),
+        "log_key": identity.log_key.map(|key| hex(&key)),
     })
 }
 
@@ -350,11 +364,17 @@ fn identity_from(value: &Value) -> Option<Identity> {
         incarnation: uuid_in(value, "incarnation")?,
         server: text("server")?,
         epoch: number("epoch")?,
-        authority_sha256: match value.get("authority_sha256") {
-            None | Some(Value::Null) => None,
-            Some(digest) => Some(digest_from(digest.as_str()?)?),
-        },
+        authority_sha256: optional_digest(value, "authority_sha256")?,
+        log_key: optional_digest(value, "log_key")?,
     })
+}
+
+/// None when it is there and not 64 hexadecimal digits.
+fn optional_digest(value: &Value, name: &str) -> Option<Option<[u8; 32]>> {
+    match value.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(digest) => digest_from(digest.as_str()?).map(Some),
+    }
 }
 
 fn uuid_in(value: &Value, name: &str) -> Option<Uuid> {

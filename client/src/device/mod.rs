@@ -7,6 +7,7 @@
 //! those touches the network.
 
 mod carry;
+mod checkpoint;
 mod connect;
 mod enroll;
 mod home;
@@ -27,6 +28,7 @@ use prost::Message;
 use renaksi_domain::ids::{CommandKey, PersonId, entry_id};
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Code, Command, Envelope, Outcome, Record, Rejection, State, apply, decide};
+use renaksi_ledger::SignedCheckpoint;
 use renaksi_proto::chain::open_aside;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::convert::{Leaf, command_leaf, decode_command};
@@ -177,6 +179,7 @@ pub struct Device {
     outbox: Outbox,
     replica: Replica,
     replica_damage: Option<Rejected>,
+    checkpoint: Option<SignedCheckpoint>,
     directory: Directory,
     contact: Contact,
     standing: Standing,
@@ -208,6 +211,7 @@ impl Device {
         let outbox = Outbox::open(&home, &identity, wait)?;
         let (replica, confirmed, replica_damage) = Replica::open(&home, &identity)?;
         let mut device = Device {
+            checkpoint: checkpoint::kept(&home, &identity)?,
             directory: home.read_directory()?,
             contact: home.read_contact(),
             standing: home.read_standing(),

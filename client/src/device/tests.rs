@@ -176,6 +176,7 @@ impl Fixture {
             server: "127.0.0.1:1".into(),
             epoch: 1,
             authority_sha256: None,
+            log_key: None,
         };
         drop(Outbox::create(&files, &identity).unwrap());
         drop(Replica::create(&files, &identity).unwrap());

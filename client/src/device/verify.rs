@@ -6,14 +6,15 @@ use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::quarter::{QuarterCommand, due_by_itself};
 use renaksi_domain::{Code, Command, Outcome, RULES_VERSION, Record, Rejection, State, decide};
-use renaksi_ledger::LEAF_BYTES_MAX;
 use renaksi_ledger::merkle::Hash;
+use renaksi_ledger::{LEAF_BYTES_MAX, SignedCheckpoint};
 use renaksi_proto::convert::{DecodeError, decode_command, decode_record, encode_record};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{chain, log};
 use uuid::Uuid;
 
 use super::Device;
+use super::checkpoint::first_missing;
 use super::replica::replica_error;
 use crate::error::{ClientError, Rejected};
 
@@ -38,6 +39,8 @@ pub struct VerifyReport {
     pub not_decided_again: u64,
     /// Of the state that the checked records fold to.
     pub state_hash: StateHash,
+    /// The newest checkpoint that the log was compared with, and that it begins with if `ok`.
+    pub checkpoint: Option<SignedCheckpoint>,
     pub first_bad: Option<Bad>,
 }
 
@@ -47,7 +50,7 @@ pub struct Bad {
     pub position: u64,
     /// `REPLICA_DAMAGED`, `RECORD_UNREADABLE`, `RECORD_MISPLACED`, `HOST_RECORD_WRONG`, `AUTHOR_WRONG`, `SEQUENCE_GAP`,
     /// `TIMED_EVENT_MISSING`, `OUTCOME_DIFFERS`, `ENROLMENT_UNPROVEN`, `SIGNATURE_INVALID`, `SIGNATURE_MISSING`,
-    /// `TEXTS_DIFFER`.
+    /// `TEXTS_DIFFER`, `RECORDS_MISSING`, `CHECKPOINT_DIFFERS`.
     pub code: String,
     /// The same with the objects it names.
     pub what: String,
@@ -83,6 +86,7 @@ impl Device {
             unreadable_texts: 0,
             not_decided_again: 0,
             state_hash: state_hash(&State::default()),
+            checkpoint: self.checkpoint.clone(),
             first_bad: None,
         };
         if let Some(damage) = &self.replica_damage {
@@ -92,11 +96,24 @@ impl Device {
             report.first_bad = Some(damage(replica_error(&error))?);
         }
         let bad = self.check_records(&mut report)?;
+        let missing = self.check_checkpoint()?;
         // Whichever comes first in the log.
         report.first_bad =
-            [report.first_bad.take(), bad].into_iter().flatten().min_by_key(|bad| bad.position);
+            [report.first_bad.take(), bad, missing].into_iter().flatten().min_by_key(|bad| bad.position);
         report.ok = report.first_bad.is_none() && head.size > 0;
         Ok(report)
+    }
+
+    /// The replica begins with what was signed. One that was lost is told as such.
+    fn check_checkpoint(&self) -> Result<Option<Bad>, ClientError> {
+        if self.is_replica_missing() {
+            return Ok(None);
+        }
+        let Some(held) = self.checkpoint.as_ref().map(SignedCheckpoint::checkpoint) else { return Ok(None) };
+        match first_missing(&self.replica.reader(), self.replica.head(), &held) {
+            Ok(found) => Ok(found.map(|(position, cause)| Bad::from(position, &cause))),
+            Err(error) => damage(error).map(Some),
+        }
     }
 
     fn check_records(&self, report: &mut VerifyReport) -> Result<Option<Bad>, ClientError> {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use renaksi_domain::hash::state_hash;
+use renaksi_ledger::SignedCheckpoint;
 use renaksi_proto::agreed::hex;
 use serde_json::{Value, json};
 
@@ -141,7 +142,7 @@ fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
         "size": report.size,
         "root": hex(&report.root),
         "epoch": report.epoch,
-        "checkpoint": null,
+        "checkpoint": report.checkpoint.as_ref().map(checkpoint_json),
         "checked_records": report.checked_records,
         "checked_signatures": report.checked_signatures,
         "checked_texts": report.checked_texts,
@@ -151,6 +152,11 @@ fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
         "state_hash": hex(&report.state_hash),
         "replica_damage": damage.map(|cause| &cause.code),
     })
+}
+
+pub(super) fn checkpoint_json(signed: &SignedCheckpoint) -> Value {
+    let at = signed.checkpoint();
+    json!({ "size": at.size, "root": hex(&at.root), "epoch": at.epoch, "note": signed.note() })
 }
 
 fn in_words(bad: &Bad) -> String {
@@ -175,4 +181,7 @@ fn print_report(ctx: &Context, report: &VerifyReport) {
         &[("root", &hex(&report.root)), ("size", &report.size), ("epoch", &report.epoch)],
     ));
     ctx.print(&text::with("audit.state_hash", &[("hash", &hex(&report.state_hash))]));
+    if let Some(at) = report.checkpoint.as_ref().map(SignedCheckpoint::checkpoint) {
+        ctx.print(&text::with("audit.checkpoint", &[("size", &at.size), ("epoch", &at.epoch)]));
+    }
 }
