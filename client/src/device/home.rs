@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use prost::Message;
 use renaksi_domain::ids::{DeviceId, Origin, PersonId};
 use renaksi_domain::time::Timestamp;
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Contact;
+use super::bundle::LogKey;
 use super::standing::Standing;
 use crate::error::{ClientError, Rejected};
 
@@ -43,6 +44,20 @@ pub struct Identity {
     pub authority_sha256: Option<[u8; 32]>,
     /// Ed25519 key that signs the office's log; unknown until a server told it.
     pub log_key: Option<[u8; 32]>,
+}
+
+/// The office and the log key of the device in a folder, if one is there and knows them. The device is not opened.
+///
+/// # Errors
+/// Integrity `IDENTITY_DAMAGED`; Failed `IO_FAILED`.
+pub fn pinned_log_key(dir: &Path) -> Result<Option<LogKey>, ClientError> {
+    let home = Home::new(dir);
+    if !home.is_enrolled() {
+        return Ok(None);
+    }
+    let Identity { office, log_key, .. } = home.read_identity()?;
+    let key = log_key.and_then(|key| VerifyingKey::from_bytes(&key).ok());
+    Ok(key.map(|key| LogKey { office, key }))
 }
 
 /// The files of a device's folder.
@@ -385,14 +400,14 @@ fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-fn unfinished(path: &Path) -> PathBuf {
+pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".unfinished");
     name.into()
 }
 
 /// Writes a whole file, or leaves the one that was there. Durable when this returns.
-pub(super) fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
+pub(crate) fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
     let unfinished = unfinished(path);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -417,7 +432,7 @@ fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, ClientError> {
     }
 }
 
-fn sync_dir(dir: &Path) -> Result<(), ClientError> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), ClientError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(storage("make durable", dir))
 }
 

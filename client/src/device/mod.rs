@@ -6,6 +6,7 @@
 //! *Invariant:* nothing here is async but [`sync`](Device::sync), [`submit`](Device::submit) and [`enroll`]; nothing but
 //! those touches the network.
 
+mod bundle;
 mod carry;
 mod checkpoint;
 mod connect;
@@ -41,8 +42,10 @@ use outbox::{Outbox, check_size};
 use replica::Replica;
 use standing::Standing;
 
+pub use bundle::{BundleReport, LogKey, verify_bundle};
 pub use enroll::enroll;
-pub use home::Identity;
+pub(crate) use home::write_durable;
+pub use home::{Identity, pinned_log_key};
 pub use renaksi_ledger::LogReader;
 pub use renaksi_proto::log::Texts;
 pub use replica::FoldStopped;

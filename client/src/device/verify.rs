@@ -56,8 +56,28 @@ pub struct Bad {
     pub what: String,
 }
 
+impl VerifyReport {
+    /// Of a log with this head, of which nothing was checked yet.
+    pub(super) fn of(size: u64, root: Hash, epoch: u32) -> VerifyReport {
+        VerifyReport {
+            ok: false,
+            size,
+            root,
+            epoch,
+            checked_records: 0,
+            checked_signatures: 0,
+            checked_texts: 0,
+            unreadable_texts: 0,
+            not_decided_again: 0,
+            state_hash: state_hash(&State::default()),
+            checkpoint: None,
+            first_bad: None,
+        }
+    }
+}
+
 impl Bad {
-    fn new(position: u64, code: &str) -> Bad {
+    pub(super) fn new(position: u64, code: &str) -> Bad {
         Bad::from(position, &Rejected::new(code).with("position", position))
     }
 
@@ -75,20 +95,8 @@ impl Device {
     /// Only when the replica cannot be read at all; what does not hold is in the report.
     pub fn verify(&self) -> Result<VerifyReport, ClientError> {
         let head = self.replica.head();
-        let mut report = VerifyReport {
-            ok: false,
-            size: head.size,
-            root: head.root,
-            epoch: head.epoch,
-            checked_records: 0,
-            checked_signatures: 0,
-            checked_texts: 0,
-            unreadable_texts: 0,
-            not_decided_again: 0,
-            state_hash: state_hash(&State::default()),
-            checkpoint: self.checkpoint.clone(),
-            first_bad: None,
-        };
+        let mut report = VerifyReport::of(head.size, head.root, head.epoch);
+        report.checkpoint = self.checkpoint.clone();
         if let Some(damage) = &self.replica_damage {
             let position = position_in(damage).unwrap_or(1);
             report.first_bad = Some(Bad::from(position, damage));
@@ -117,7 +125,7 @@ impl Device {
     }
 
     fn check_records(&self, report: &mut VerifyReport) -> Result<Option<Bad>, ClientError> {
-        let mut checks = Checks { office: self.identity.office, ..Checks::default() };
+        let mut checks = Checks::of(self.identity.office);
         for commit in self.replica.reader().iter(1) {
             let commit = match commit {
                 Ok(commit) => commit,
@@ -129,12 +137,10 @@ impl Device {
                 }
                 report.checked_records += 1;
             }
-            (report.checked_signatures, report.checked_texts) = (checks.signatures, checks.texts);
-            report.unreadable_texts = checks.unreadable_texts;
-            report.not_decided_again = checks.not_decided;
+            checks.tell(report);
         }
-        report.state_hash = state_hash(&checks.fold.state);
-        Ok(checks.unsigned.iter().flatten().min().map(|position| Bad::new(*position, "SIGNATURE_MISSING")))
+        report.state_hash = state_hash(checks.state());
+        Ok(checks.first_unsigned().map(|position| Bad::new(position, "SIGNATURE_MISSING")))
     }
 }
 
@@ -150,8 +156,9 @@ fn position_in(cause: &Rejected) -> Option<u64> {
     cause.details.iter().find(|(key, _)| key == "position")?.1.parse().ok()
 }
 
+/// The records of a log, each checked after those before it.
 #[derive(Debug, Default)]
-struct Checks {
+pub(super) struct Checks {
     office: Uuid,
     fold: Fold,
     /// Per origin: its first command that no signature covers yet.
@@ -163,7 +170,34 @@ struct Checks {
 }
 
 impl Checks {
-    fn record(&mut self, position: u64, leaf: &[u8], aside: &[u8]) -> Result<(), Bad> {
+    pub(super) fn of(office: Uuid) -> Checks {
+        Checks { office, ..Checks::default() }
+    }
+
+    /// What the records so far fold to.
+    pub(super) fn state(&self) -> &State {
+        &self.fold.state
+    }
+
+    /// The last record that holds.
+    pub(super) fn position(&self) -> u64 {
+        self.fold.state.position
+    }
+
+    /// Writes what was counted so far into a report.
+    pub(super) fn tell(&self, report: &mut VerifyReport) {
+        (report.checked_signatures, report.checked_texts) = (self.signatures, self.texts);
+        report.unreadable_texts = self.unreadable_texts;
+        report.not_decided_again = self.not_decided;
+    }
+
+    /// The first record that no signature covers yet.
+    pub(super) fn first_unsigned(&self) -> Option<u64> {
+        self.unsigned.iter().flatten().min().copied()
+    }
+
+    /// Checks the next record.
+    pub(super) fn record(&mut self, position: u64, leaf: &[u8], aside: &[u8]) -> Result<(), Bad> {
         let (record, stored) = decode_record(leaf).map_err(|error| unreadable(position, &error))?;
         // Who may have made it, and what the rules say to it, is known from the records before it.
         let state = &self.fold.state;

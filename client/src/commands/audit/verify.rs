@@ -93,18 +93,16 @@ pub(super) async fn run(ctx: &Context) -> Result<Done, ClientError> {
             let nothing = ClientError::Failed(Rejected::new("NOTHING_TO_VERIFY"));
             return end(ctx, device, nothing);
         }
-        (Some(bad), _) => {
-            Rejected::new("LOG_DOES_NOT_VERIFY").with("position", bad.position).with("what", in_words(bad))
-        }
+        (Some(bad), _) => does_not_verify(bad),
         (None, _) => Rejected::new("LOG_DOES_NOT_VERIFY"),
     };
     end(ctx, device, ClientError::Integrity(cause))
 }
 
 /// Ends with the error's exit code. With `--json` the report is the answer; a second object would leave no one to read.
-fn end(ctx: &Context, device: Device, error: ClientError) -> Result<Done, ClientError> {
+pub(super) fn end<H>(ctx: &Context, held: H, error: ClientError) -> Result<Done, ClientError> {
     if ctx.json {
-        drop(device);
+        drop(held);
         std::process::exit(i32::from(error.exit_code()));
     }
     Err(error)
@@ -136,7 +134,11 @@ async fn catch_up(ctx: &Context, device: &mut Device) -> CaughtUp {
     }
 }
 
-fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
+pub(super) fn does_not_verify(bad: &Bad) -> Rejected {
+    Rejected::new("LOG_DOES_NOT_VERIFY").with("position", bad.position).with("what", in_words(bad))
+}
+
+pub(super) fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
     json!({
         "ok": report.ok,
         "size": report.size,
@@ -163,7 +165,7 @@ fn in_words(bad: &Bad) -> String {
     text::message(&Rejected::new(&bad.code).with("position", bad.position))
 }
 
-fn print_report(ctx: &Context, report: &VerifyReport) {
+pub(super) fn print_report(ctx: &Context, report: &VerifyReport) {
     match &report.first_bad {
         None if report.ok => ctx.print(&text::with(
             "audit.verified",
