@@ -46,7 +46,7 @@ pub use paths::{verify_consistency, verify_inclusion};
 pub use proof::{LogProof, ProofError};
 pub use reader::{Commits, LogReader};
 pub use salvage::{Found, salvage};
-pub use signer::{SignError, Signer};
+pub use signer::{SignError, Signer, check_signed};
 pub use snapshots::{NewSnapshot, Snapshot, Snapshots};
 pub use tiles::export_tiles;
 pub use tree::Tree;

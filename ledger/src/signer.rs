@@ -122,36 +122,60 @@ impl Signer {
     }
 
     fn head(&self) -> Checkpoint {
-        let head = self.reader.head();
-        Checkpoint { office: self.office, epoch: head.epoch, size: head.size, root: head.root }
+        head_of(&self.reader, self.office)
     }
 
     /// The right edge of the tree where it was signed last in this epoch: from there on records are hashed again. It gives
     /// the root that was signed, or the log is not the one that was signed. A new epoch begins with nothing signed.
     fn signed_frontier(&self, head: &Checkpoint) -> Result<Frontier, SignError> {
-        let Some(signed) = self.last.as_ref().map(SignedCheckpoint::checkpoint) else {
-            return Ok(Frontier::default());
-        };
-        if signed.epoch < head.epoch {
-            return Ok(Frontier::default());
-        }
-        if signed.epoch > head.epoch || signed.size > head.size {
-            return Err(SignError::Behind {
-                dir: self.reader.dir().to_owned(),
-                signed: Box::new(signed),
-                log: Box::new(*head),
-            });
-        }
+        let signed = self.last.as_ref().map(SignedCheckpoint::checkpoint);
+        let Some(signed) = in_force(self.reader.dir(), signed, head)? else { return Ok(Frontier::default()) };
         let frontier = self.tree.frontier(signed.size).map_err(SignError::Log)?;
         match frontier.root() == signed.root {
             true => Ok(frontier),
-            false => Err(SignError::Contradicts {
-                dir: self.reader.dir().to_owned(),
-                signed: Box::new(signed),
-                log: Box::new(*head),
-            }),
+            false => Err(contradicts(self.reader.dir(), signed, head)),
         }
     }
+}
+
+/// Compares a log with what was signed for it, and changes nothing. Answers what was signed last in the log's epoch.
+/// Errors: all of [`SignError`].
+pub fn check_signed(
+    reader: &LogReader,
+    office: Uuid,
+    key: &VerifyingKey,
+) -> Result<Option<Checkpoint>, SignError> {
+    let last = last_signed(&reader.dir().join("checkpoint"), office, key)?;
+    let (head, last) = (head_of(reader, office), last.map(|last| last.checkpoint()));
+    let Some(signed) = in_force(reader.dir(), last, &head)? else { return Ok(None) };
+    // Only heads are signed, so a commit ends there.
+    match reader.root_at(signed.size).map_err(SignError::Log)? == Some(signed.root) {
+        true => Ok(Some(signed)),
+        false => Err(contradicts(reader.dir(), signed, &head)),
+    }
+}
+
+fn head_of(reader: &LogReader, office: Uuid) -> Checkpoint {
+    let head = reader.head();
+    Checkpoint { office, epoch: head.epoch, size: head.size, root: head.root }
+}
+
+/// What was signed last, if it is of the log's epoch. Errors: Behind.
+fn in_force(
+    dir: &Path,
+    signed: Option<Checkpoint>,
+    head: &Checkpoint,
+) -> Result<Option<Checkpoint>, SignError> {
+    match signed.filter(|signed| signed.epoch >= head.epoch) {
+        Some(signed) if signed.epoch > head.epoch || signed.size > head.size => {
+            Err(SignError::Behind { dir: dir.to_owned(), signed: Box::new(signed), log: Box::new(*head) })
+        }
+        signed => Ok(signed),
+    }
+}
+
+fn contradicts(dir: &Path, signed: Checkpoint, log: &Checkpoint) -> SignError {
+    SignError::Contradicts { dir: dir.to_owned(), signed: Box::new(signed), log: Box::new(*log) }
 }
 
 fn last_signed(file: &Path, office: Uuid, key: &VerifyingKey) -> Result<Option<SignedCheckpoint>, SignError> {

@@ -9,8 +9,8 @@ use std::path::Path;
 use common::*;
 use ed25519_dalek::SigningKey;
 use renaksi_ledger::{
-    CheckpointError, Error, Log, LogProof, LogReader, ProofError, SignError, SignedCheckpoint, Signer, Tree,
-    verify_consistency,
+    Checkpoint, CheckpointError, Error, Log, LogProof, LogReader, ProofError, SignError, SignedCheckpoint,
+    Signer, Tree, check_signed, verify_consistency,
 };
 use tempfile::TempDir;
 
@@ -20,6 +20,11 @@ fn key() -> SigningKey {
 
 fn signer(reader: &LogReader) -> Result<Signer, SignError> {
     Signer::open(reader, OFFICE.office, key())
+}
+
+/// What only looks, says the same.
+fn looked(reader: &LogReader) -> Result<Option<Checkpoint>, SignError> {
+    check_signed(reader, OFFICE.office, &key().verifying_key())
 }
 
 fn at(dir: &Path) -> LogReader {
@@ -47,6 +52,7 @@ fn each_checkpoint_continues_the_one_before_also_over_restarts() {
         }
         // The same head: the same bytes again.
         assert_eq!(signer.sign().unwrap(), &signed);
+        assert_eq!(looked(&log.reader()).unwrap(), Some(checkpoint));
         before = Some(signed);
     }
 }
@@ -75,6 +81,7 @@ fn restored() -> (TempDir, SignedCheckpoint) {
 fn a_log_shorter_than_its_checkpoint_is_not_signed() {
     let (dir, signed) = restored();
     let error = signer(&at(dir.path())).unwrap_err();
+    assert_eq!(looked(&at(dir.path())).unwrap_err().to_string(), error.to_string());
     assert!(
         matches!(&error, SignError::Behind { signed: s, log, .. } if **s == signed.checkpoint() && log.size == 3)
     );
@@ -103,6 +110,7 @@ fn another_history_is_not_signed_whatever_its_length() {
         let (mut log, _) = Log::open(dir.path(), OFFICE).unwrap();
         log.append(&entries(99, count)).unwrap();
         let error = signer(&log.reader()).unwrap_err();
+        assert_eq!(looked(&log.reader()).unwrap_err().to_string(), error.to_string());
         assert!(
             matches!(&error, SignError::Contradicts { signed: s, .. } if **s == signed.checkpoint()),
             "{error}"
@@ -118,6 +126,7 @@ fn a_new_epoch_is_signed_for_itself() {
     let (mut log, _) = Log::open(dir.path(), OFFICE).unwrap();
     log.begin_epoch(2).unwrap();
     log.append(&entries(7, 1)).unwrap();
+    assert_eq!(looked(&log.reader()).unwrap(), None);
     let mut signer = signer(&log.reader()).unwrap();
     let second = signer.sign().unwrap().checkpoint();
     assert_eq!((second.epoch, second.size), (2, 4));

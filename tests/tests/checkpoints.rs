@@ -96,10 +96,58 @@ fn l6_a_log_shorter_than_what_was_signed_is_neither_served_nor_written() {
         message.contains(&format!("a checkpoint was signed at position {signed} of epoch 1")),
         "{message}"
     );
+    let check = office.renaksid(&["check", "--json"]);
+    assert_eq!((check.code, &check.json()["error"]["message"]), (7, &error["message"]));
     // Nor does anything else write there.
     let invite = office.renaksid(&["invite", "--user", "kadis-2", "--role", "auditor", "--json"]);
     assert_eq!((invite.code, &invite.json()["error"]["code"]), (7, &"LOG_BEHIND".into()));
     assert!(fs::read_dir(office.path("data/office/log")).unwrap().count() <= before + 2);
+}
+
+#[test]
+fn what_the_disk_lost_is_not_signed_and_the_office_takes_no_more() {
+    let (mut office, officer) = story();
+    let invite = |name| office.renaksid(&["invite", "--user", name, "--role", "auditor", "--json"]);
+    let signed = fs::read_to_string(office.path("data/office/log/checkpoint")).unwrap();
+    // Records that nobody has pulled yet, and then a byte of the last one.
+    assert_eq!(invite("auditor-1").code, 0);
+    let segment = office.path("data/office/log/segment-00000000000000000001.log");
+    let mut bytes = fs::read(&segment).unwrap();
+    let last = bytes.len() - 60;
+    bytes[last] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let error = officer.ends(&["sync"], 5)["error"].clone();
+    assert_eq!(error["code"], "OFFICE_STOPPED", "{error}");
+    assert_ne!(invite("auditor-2").code, 0);
+    assert_eq!(fs::read_to_string(office.path("data/office/log/checkpoint")).unwrap(), signed);
+    office.kill();
+}
+
+#[test]
+fn an_audit_holds_the_copy_to_its_checkpoint() {
+    let (mut office, officer) = story();
+    let earlier = office.copy(&officer, "earlier");
+    record(&officer, "2");
+    let (signed, last) = (size(&checkpoint(&officer)), count(&earlier.ok(&["audit", "replay"])["position"]));
+    office.stop();
+    // The copy of before beside the checkpoint of now.
+    fs::remove_dir_all(officer.home().join("replica")).unwrap();
+    copy_folder(&earlier.home().join("replica"), &officer.home().join("replica"));
+    let report = officer.ends(&["audit", "verify"], 7);
+    assert_eq!(report["first_bad"]["code"], "RECORDS_MISSING", "{report}");
+    assert_eq!(
+        (&report["first_bad"]["position"], &report["checkpoint"]["size"]),
+        (&(last + 1).into(), &signed.into())
+    );
+    // A server that can be reached brings the rest.
+    office.start();
+    assert_eq!(officer.ok(&["audit", "verify"])["size"], signed);
+    // A checkpoint that was damaged is set aside, and comes again.
+    fs::write(officer.home().join("checkpoint"), "else").unwrap();
+    officer.ok(&["sync"]);
+    assert_eq!(size(&checkpoint(&officer)), signed);
+    assert!(officer.home().join("checkpoint-set-aside-1").exists());
+    office.end(&[&officer]);
 }
 
 #[test]

@@ -147,7 +147,10 @@ pub fn verify_bundle(path: &Path, trusted: Option<LogKey>) -> Result<BundleRepor
     let own = LogKey::parse(&head.log_key).ok_or_else(damaged)?;
     let (key_from_bundle, log_key) = (trusted.is_none(), trusted.unwrap_or(own));
     if log_key != own {
-        let cause = "the export names another key of the log than the one to check it with";
+        let cause = format!(
+            "the export is of office {}, or of another key than the one to check it with",
+            own.office
+        );
         return Err(ClientError::Integrity(Rejected::new("CHECKPOINT_INVALID").with("cause", cause)));
     }
     let signed = SignedCheckpoint::open(&head.checkpoint, log_key.office, &log_key.key)

@@ -18,11 +18,6 @@ pub(super) struct Offered {
 }
 
 impl Device {
-    /// The newest checkpoint that this device's replica agreed with.
-    pub fn checkpoint(&self) -> Option<&SignedCheckpoint> {
-        self.checkpoint.as_ref()
-    }
-
     /// Looks at the checkpoint before anything of the pull is taken. A device that was enrolled before there were any
     /// takes the key from the server, whose certificate it pinned.
     ///
