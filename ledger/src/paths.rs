@@ -150,6 +150,8 @@ fn skip_levels_without_sibling(at: &mut u64, last: &mut u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
     use std::convert::Infallible;
 
     use proptest::prelude::*;
@@ -161,43 +163,60 @@ mod tests {
         (0..count).map(|n| leaf_hash(&n.to_be_bytes())).collect()
     }
 
-    /// MTH, PATH and SUBPROOF of RFC 6962, word for word.
-    fn mth(d: &[Hash]) -> Hash {
-        match d.len() {
-            0 => empty_root(),
-            1 => d[0],
-            n => {
-                let k = n.next_power_of_two() / 2;
-                node_hash(&mth(&d[..k]), &mth(&d[k..]))
+    /// MTH, PATH and SUBPROOF of RFC 6962, word for word; D[start:end] is a range, and each is hashed once.
+    struct Definition {
+        leaves: Vec<Hash>,
+        known: RefCell<HashMap<Range<usize>, Hash>>,
+    }
+
+    impl Definition {
+        fn of(count: u64) -> Definition {
+            Definition { leaves: leaves(count), known: RefCell::default() }
+        }
+
+        fn mth(&self, d: Range<usize>) -> Hash {
+            if let Some(known) = self.known.borrow().get(&d) {
+                return *known;
             }
+            let hash = match d.len() {
+                0 => empty_root(),
+                1 => self.leaves[d.start],
+                n => {
+                    let k = d.start + n.next_power_of_two() / 2;
+                    node_hash(&self.mth(d.start..k), &self.mth(k..d.end))
+                }
+            };
+            self.known.borrow_mut().insert(d, hash);
+            hash
         }
-    }
 
-    fn path(m: usize, d: &[Hash]) -> Vec<Hash> {
-        let n = d.len();
-        if n <= 1 {
-            return Vec::new();
+        fn path(&self, m: usize, d: Range<usize>) -> Vec<Hash> {
+            if d.len() <= 1 {
+                return Vec::new();
+            }
+            let k = d.len().next_power_of_two() / 2;
+            let (left, right) = (d.start..d.start + k, d.start + k..d.end);
+            let (mut below, beside) = match m < k {
+                true => (self.path(m, left), self.mth(right)),
+                false => (self.path(m - k, right), self.mth(left)),
+            };
+            below.push(beside);
+            below
         }
-        let k = n.next_power_of_two() / 2;
-        let (mut below, beside) =
-            if m < k { (path(m, &d[..k]), mth(&d[k..])) } else { (path(m - k, &d[k..]), mth(&d[..k])) };
-        below.push(beside);
-        below
-    }
 
-    fn subproof(m: usize, d: &[Hash], whole: bool) -> Vec<Hash> {
-        let n = d.len();
-        if m == n {
-            return if whole { Vec::new() } else { vec![mth(d)] };
+        fn subproof(&self, m: usize, d: Range<usize>, whole: bool) -> Vec<Hash> {
+            if m == d.len() {
+                return if whole { Vec::new() } else { vec![self.mth(d)] };
+            }
+            let k = d.len().next_power_of_two() / 2;
+            let (left, right) = (d.start..d.start + k, d.start + k..d.end);
+            let (mut below, beside) = match m <= k {
+                true => (self.subproof(m, left, whole), self.mth(right)),
+                false => (self.subproof(m - k, right, false), self.mth(left)),
+            };
+            below.push(beside);
+            below
         }
-        let k = n.next_power_of_two() / 2;
-        let (mut below, beside) = if m <= k {
-            (subproof(m, &d[..k], whole), mth(&d[k..]))
-        } else {
-            (subproof(m - k, &d[k..], false), mth(&d[..k]))
-        };
-        below.push(beside);
-        below
     }
 
     /// Complete subtrees of `d`, each hashed once.
@@ -212,38 +231,36 @@ mod tests {
 
     #[test]
     fn every_root_and_proof_up_to_300_is_the_definition_s() {
-        let all = leaves(300);
-        let mut node = nodes(&all);
-        let roots: Vec<Hash> = (0..=300).map(|size| mth(&all[..size])).collect();
-        for size in 0..=300u64 {
-            let (d, root_then) = (&all[..size as usize], &roots[size as usize]);
-            assert_eq!(root(0..size, &mut node).unwrap(), *root_then, "root of {size}");
+        let by = Definition::of(300);
+        let mut node = nodes(&by.leaves);
+        for size in 0..=300 {
+            let (d, all) = (by.mth(0..size), size as u64);
+            assert_eq!(root(0..all, &mut node).unwrap(), d, "root of {size}");
             for m in 0..size {
-                let proof = inclusion(m, size, &mut node).unwrap();
-                assert_eq!(proof, path(m as usize, d), "leaf {m} in {size}");
-                assert!(verify_inclusion(&all[m as usize], m + 1, size, &proof, root_then), "{m} in {size}");
+                let proof = inclusion(m as u64, all, &mut node).unwrap();
+                assert_eq!(proof, by.path(m, 0..size), "leaf {m} in {size}");
+                assert!(verify_inclusion(&by.leaves[m], m as u64 + 1, all, &proof, &d), "{m} in {size}");
             }
             for old in 0..=size {
-                let proof = consistency(old, size, &mut node).unwrap();
+                let proof = consistency(old as u64, all, &mut node).unwrap();
                 if old > 0 {
-                    assert_eq!(proof, subproof(old as usize, d, true), "{old} in {size}");
+                    assert_eq!(proof, by.subproof(old, 0..size, true), "{old} in {size}");
                 }
-                let holds = verify_consistency(old, &roots[old as usize], size, root_then, &proof);
-                assert!(holds, "{old} in {size}");
+                assert!(verify_consistency(old as u64, &by.mth(0..old), all, &d, &proof), "{old} in {size}");
             }
         }
     }
 
     #[test]
     fn proofs_of_what_is_not_there_do_not_hold() {
-        let all = leaves(9);
-        let (nine, eight) = (mth(&all), mth(&all[..8]));
-        assert!(!verify_inclusion(&all[0], 0, 9, &path(0, &all), &nine));
-        assert!(!verify_inclusion(&all[8], 10, 9, &path(8, &all), &nine));
+        let by = Definition::of(9);
+        let (nine, eight) = (by.mth(0..9), by.mth(0..8));
+        assert!(!verify_inclusion(&by.leaves[0], 0, 9, &by.path(0, 0..9), &nine));
+        assert!(!verify_inclusion(&by.leaves[8], 10, 9, &by.path(8, 0..9), &nine));
         assert!(!verify_consistency(9, &nine, 8, &eight, &[]));
         assert!(!verify_consistency(8, &eight, 8, &nine, &[]));
         assert!(!verify_consistency(8, &eight, 9, &nine, &[]));
-        assert!(!verify_consistency(7, &mth(&all[..7]), 9, &nine, &[]));
+        assert!(!verify_consistency(7, &by.mth(0..7), 9, &nine, &[]));
         assert!(!verify_consistency(0, &eight, 9, &nine, &[]));
     }
 
@@ -251,10 +268,10 @@ mod tests {
         /// One bit, one hash more or less, or the neighbouring position or size: none of it holds.
         #[test]
         fn a_proof_that_was_touched_does_not_hold(size in 2u64..400, pick in any::<u64>(), bit in 0usize..256) {
-            let all = leaves(size);
-            let (mut node, whole) = (nodes(&all), mth(&all));
+            let by = Definition::of(size);
+            let (mut node, whole) = (nodes(&by.leaves), by.mth(0..size as usize));
             let m = pick % size;
-            let leaf = all[m as usize];
+            let leaf = by.leaves[m as usize];
             let proof = inclusion(m, size, &mut node).unwrap();
             let mut flipped = proof.clone();
             let at = pick as usize % proof.len();
@@ -266,7 +283,7 @@ mod tests {
             prop_assert!(!verify_inclusion(&leaf, (m + 1) % size + 1, size, &proof, &whole));
 
             let old = 1 + pick % (size - 1);
-            let before = mth(&all[..old as usize]);
+            let before = by.mth(0..old as usize);
             let proof = consistency(old, size, &mut node).unwrap();
             let at = pick as usize % proof.len();
             let mut flipped = proof.clone();

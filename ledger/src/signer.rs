@@ -121,6 +121,17 @@ impl Signer {
         Ok(self.last.as_ref().expect("BUG: it was set above, or was there"))
     }
 
+    /// As [`Signer::sign`], but the last checkpoint will do when it covers `size` records: many who ask at once, each for
+    /// the head that it saw, cost one signature.
+    pub fn covering(&mut self, size: u64) -> Result<&SignedCheckpoint, SignError> {
+        let epoch = self.reader.head().epoch;
+        let last = self.last.as_ref().map(SignedCheckpoint::checkpoint);
+        match last.is_some_and(|last| last.epoch == epoch && last.size >= size) {
+            true => Ok(self.last.as_ref().expect("BUG: it was looked at above")),
+            false => self.sign(),
+        }
+    }
+
     fn head(&self) -> Checkpoint {
         head_of(&self.reader, self.office)
     }

@@ -58,6 +58,23 @@ fn each_checkpoint_continues_the_one_before_also_over_restarts() {
 }
 
 #[test]
+fn one_signature_is_enough_for_all_who_asked_before_it() {
+    let dir = folder();
+    let mut log = Log::create(dir.path(), OFFICE, 1).unwrap();
+    let mut signer = signer(&log.reader()).unwrap();
+    assert_eq!(signer.covering(0).unwrap().checkpoint().size, 0);
+    log.append(&entries(1, 3)).unwrap();
+    let head = log.append(&entries(2, 2)).unwrap();
+    assert_eq!(signer.covering(3).unwrap().checkpoint().size, 5);
+    assert_eq!(signer.covering(5).unwrap().checkpoint().root, head.root);
+    log.append(&entries(3, 2)).unwrap();
+    assert_eq!(signer.covering(5).unwrap().checkpoint().size, 5);
+    assert_eq!(signer.covering(6).unwrap().checkpoint().size, 7);
+    log.begin_epoch(2).unwrap();
+    assert_eq!(signer.covering(6).unwrap().checkpoint().epoch, 2);
+}
+
+#[test]
 fn an_empty_log_can_be_signed() {
     let dir = folder();
     let log = Log::create(dir.path(), OFFICE, 1).unwrap();

@@ -136,8 +136,8 @@ fn a_cache_that_is_short_damaged_or_of_another_history_is_made_again() {
 
         let mut damages: Vec<Vec<u8>> =
             vec![Vec::new(), fs::read(cache(other.path())).unwrap(), [&whole[..], &[0; 36]].concat()];
-        damages.extend((0..whole.len()).step_by(13).map(|cut| whole[..cut].to_vec()));
-        damages.extend((0..whole.len()).step_by(5).map(|at| {
+        damages.extend((0..whole.len()).step_by(29).map(|cut| whole[..cut].to_vec()));
+        damages.extend((0..whole.len()).step_by(11).map(|at| {
             let mut flipped = whole.clone();
             flipped[at] ^= 1;
             flipped

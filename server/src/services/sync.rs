@@ -117,11 +117,12 @@ fn same_log(reader: &LogReader, request: &wire::PullRequest) -> Result<(), Fault
     }
 }
 
-/// The durable head of this moment, and the checkpoint over it. A log that cannot be signed takes no more writes either.
+/// A checkpoint over at least what is durable at this moment, and what it is over. A log that cannot be signed takes no more
+/// writes either.
 async fn signed_head(office: &Arc<Office>) -> Result<(Head, Page), Fault> {
-    let office = Arc::clone(office);
+    let (office, size) = (Arc::clone(office), office.shared.reader.head().size);
     let signed = in_background(move || {
-        let signed = office.signer.lock().unwrap_or_else(PoisonError::into_inner).sign().cloned();
+        let signed = office.signer.lock().unwrap_or_else(PoisonError::into_inner).covering(size).cloned();
         let signed = signed.map(|signed| (signed, office.log_key.to_vec()));
         signed.map_err(|error| {
             let error = &error as &dyn std::error::Error;
