@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use renaksi_domain::ids::{CommandKey, Position};
-use renaksi_ledger::{LogProof, ProofError, Tree, export_tiles};
+use renaksi_ledger::{LogProof, ProofError, SignedCheckpoint, Tree, export_tiles};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::convert::decode_record;
 use serde_json::{Value, json};
@@ -46,13 +46,13 @@ pub struct ExportArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub struct VerifyArgs {
     /// A receipt from `audit prove`; needs no server
-    #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+    #[arg(long, value_name = "FILE", group = "file")]
     pub receipt: Option<PathBuf>,
     /// A file from `audit export`; needs no server
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "file")]
     pub bundle: Option<PathBuf>,
     /// The key of the office's log, as `audit prove` names it; without it the one that this device knows
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", requires = "file")]
     pub key: Option<String>,
 }
 
@@ -60,25 +60,7 @@ pub(super) fn prove(ctx: &Context, args: &ProveArgs) -> Result<Done, ClientError
     let device = ctx.device()?;
     let position = position_of(&device, &args.what)?;
     let (signed, log_key) = device.provable()?;
-    let at = signed.checkpoint();
-    let failed = |error: &renaksi_ledger::Error| {
-        ClientError::Integrity(Rejected::new("REPLICA_DAMAGED").with("cause", error))
-    };
-    let unknown = || {
-        let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", at.size);
-        ClientError::NotUnderstood(cause)
-    };
-    if position == 0 || position > at.size {
-        return Err(unknown());
-    }
-    let reader = device.replica();
-    let leaf = reader.record(position).map_err(|error| failed(&error))?.ok_or_else(unknown)?.leaf;
-    let tree = Tree::open(&reader).map_err(|error| failed(&error))?;
-    let path = tree.inclusion(position, at.size).map_err(|error| failed(&error))?;
-    let proof = LogProof { position, leaf: Some(leaf), path, checkpoint: signed.note().to_owned() };
-    let key = LogKey::parse(&log_key).expect("BUG: our own key does not read back");
-    proof.verify(None, key.office, &key.key).map_err(|error| invalid(&error))?;
-    let receipt = proof.to_string();
+    let receipt = receipt(&device, signed, &log_key, position)?.to_string();
     if let Some(file) = &args.output {
         refuse_existing(file)?;
         write_durable(file, receipt.as_bytes(), 0o600)?;
@@ -103,6 +85,29 @@ pub(super) fn prove(ctx: &Context, args: &ProveArgs) -> Result<Done, ClientError
         }
     }
     Ok(Done::Well)
+}
+
+/// Shows a record to be under the checkpoint. It is checked as whoever gets it does.
+fn receipt(
+    device: &Device,
+    signed: &SignedCheckpoint,
+    log_key: &str,
+    position: Position,
+) -> Result<LogProof, ClientError> {
+    let (reader, size) = (device.replica(), signed.checkpoint().size);
+    let unknown = || {
+        let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", size);
+        ClientError::NotUnderstood(cause)
+    };
+    if position == 0 || position > size {
+        return Err(unknown());
+    }
+    let leaf = reader.record(position).map_err(damaged)?.ok_or_else(unknown)?.leaf;
+    let path = Tree::open(&reader).and_then(|tree| tree.inclusion(position, size)).map_err(damaged)?;
+    let proof = LogProof { position, leaf: Some(leaf), path, checkpoint: signed.note().to_owned() };
+    let key = LogKey::parse(log_key).expect("BUG: our own key does not read back");
+    proof.verify(None, key.office, &key.key).map_err(|error| invalid(&error))?;
+    Ok(proof)
 }
 
 pub(super) fn export(ctx: &Context, args: &ExportArgs) -> Result<Done, ClientError> {
@@ -145,8 +150,16 @@ pub(super) fn verify_receipt(ctx: &Context, path: &Path, key: Option<&str>) -> R
             let cause = invalid(&error);
             if ctx.json {
                 let (code, what) = (cause.cause().code.clone(), cause.cause().to_string());
-                let bad = json!({ "position": proof.position, "code": code, "what": what });
-                ctx.print_json(&json!({ "ok": false, "position": proof.position, "first_bad": bad }));
+                ctx.print_json(&json!({
+                    "ok": false,
+                    "position": proof.position,
+                    "size": Value::Null,
+                    "root": Value::Null,
+                    "epoch": Value::Null,
+                    "checkpoint": Value::Null,
+                    "checked_records": 0,
+                    "first_bad": { "position": proof.position, "code": code, "what": what },
+                }));
             }
             return end(ctx, (), cause);
         }
@@ -241,6 +254,10 @@ fn not_exported(to: &Path, error: renaksi_ledger::Error) -> ClientError {
             let cause = Rejected::new("IO_FAILED").with("path", path.display());
             ClientError::Failed(cause.with("action", action).with("cause", source))
         }
-        error => ClientError::Integrity(Rejected::new("REPLICA_DAMAGED").with("cause", error)),
+        error => damaged(error),
     }
+}
+
+fn damaged(error: renaksi_ledger::Error) -> ClientError {
+    ClientError::Integrity(Rejected::new("REPLICA_DAMAGED").with("cause", error))
 }
