@@ -2,7 +2,7 @@
 
 use renaksi_domain::State;
 use renaksi_domain::achievement::{Exact, two_decimals};
-use renaksi_domain::figures::{Line, Period, PeriodTarget, Realised, line};
+use renaksi_domain::figures::{Line, Period, PeriodTarget, Realised, current_line, line};
 use renaksi_domain::ids::{IndicatorId, UnitId};
 use renaksi_domain::indicator::Indicator;
 use renaksi_domain::rollup::{Mean, RollUp, Under, roll_up};
@@ -32,6 +32,16 @@ pub struct Row<'a> {
     pub subject: Subject<'a>,
     /// What the rows below come to together, where there are some.
     pub roll_ups: Option<Box<RollUps>>,
+    /// Where its entries come to something else than a lock froze.
+    pub differences: Vec<Difference>,
+}
+
+/// A period that a lock froze, and what its entries come to now, because an earlier quarter was opened again.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    pub period: Period,
+    pub frozen: Line,
+    pub now: Line,
 }
 
 /// Roll-ups over the periods of [`Figures`].
@@ -57,6 +67,18 @@ pub fn figures(state: &State, indicator: &Indicator, quarter: Quarter) -> Figure
         to_date: line(state, indicator, Period::ToDate(quarter)),
         year: line(state, indicator, Period::Year),
     }
+}
+
+/// Every quarter and year to date of an indicator where what a lock froze and what the entries give now differ.
+pub fn differences(state: &State, indicator: &Indicator) -> Vec<Difference> {
+    let periods =
+        Quarter::ALL.into_iter().flat_map(|quarter| [Period::Quarter(quarter), Period::ToDate(quarter)]);
+    let both = periods.map(|period| Difference {
+        period,
+        frozen: line(state, indicator, period),
+        now: current_line(state, indicator, period),
+    });
+    both.filter(|both| both.frozen.basis != both.now.basis).collect()
 }
 
 fn roll_ups(state: &State, year: i16, under: Under, quarter: Quarter) -> Option<Box<RollUps>> {
@@ -86,7 +108,14 @@ pub fn rows(state: &State, year: i16, quarter: Quarter, unit: Option<UnitId>) ->
         }
         let code = (number + 1).to_string();
         let roll_ups = roll_ups(state, year, Under::Objective(number), quarter);
-        rows.push(Row { code, level: "objective", name, subject: Subject::Objective, roll_ups });
+        rows.push(Row {
+            code,
+            level: "objective",
+            name,
+            subject: Subject::Objective,
+            roll_ups,
+            differences: Vec::new(),
+        });
         rows.extend(below().map(|(id, indicator)| row(state, *id, indicator, quarter)));
     }
     rows
@@ -100,6 +129,7 @@ pub fn row<'a>(state: &State, id: IndicatorId, indicator: &'a Indicator, quarter
         name: &indicator.name,
         subject: Subject::Indicator { id, indicator, figures: Box::new(figures(state, indicator, quarter)) },
         roll_ups: roll_ups(state, indicator.year, Under::Indicator(id), quarter),
+        differences: differences(state, indicator),
     }
 }
 
@@ -132,6 +162,7 @@ impl Row<'_> {
             "to_date": line_json(&figures.to_date),
             "year": line_json(&figures.year),
             "roll_up": self.roll_ups_json(),
+            "current": self.current_json(),
         })
     }
 
@@ -148,7 +179,24 @@ impl Row<'_> {
         row["to_date"] = blank_line_json();
         row["year"] = blank_line_json();
         row["roll_up"] = self.roll_ups_json();
+        row["current"] = self.current_json();
         row
+    }
+
+    /// What the entries give now, each period where a lock froze something else.
+    fn current_json(&self) -> Value {
+        let one = |Difference { period, now, .. }: &Difference| {
+            let name = match period {
+                Period::Quarter(_) => "quarter",
+                Period::ToDate(_) => "to_date",
+                Period::Year => "year",
+            };
+            let mut value = line_json(now);
+            value["period"] = json!(name);
+            value["quarter"] = json!(period.last().number());
+            value
+        };
+        Value::from_iter(self.differences.iter().map(one))
     }
 
     /// The mean of what stands below and can be computed; null where nothing does.
@@ -283,7 +331,12 @@ pub fn realised_label(realised: &Realised) -> String {
 
 #[cfg(test)]
 mod tests {
+    use renaksi_domain::command::Command;
+    use renaksi_domain::quarter::{PlanQuarter, QuarterCommand};
+    use renaksi_domain::time::Timestamp;
+
     use super::*;
+    use crate::commands::audit::fixture::Office;
     use crate::find::tests::plan_2024;
 
     #[test]
@@ -328,6 +381,31 @@ mod tests {
         assert_eq!(json("1.1.2.2")["year"]["target_partial"], Value::Null);
         assert_eq!(json("1.1.2.2")["year"]["target"], "945");
         assert_eq!(json("1.1.2.2")["realised"], json!([null, null, null, null]));
+    }
+
+    #[test]
+    fn what_the_entries_give_now_stands_beside_what_a_lock_froze() {
+        let mut office = Office::established();
+        office.entry("2024-02-01", "70");
+        let current = |office: &Office| {
+            let rows = rows(&office.state, 2024, Quarter::Q2, None);
+            let row = rows.iter().find(|row| row.code == "1.1.1.1").unwrap().json(Quarter::Q2);
+            let now = row["current"].as_array().unwrap().clone();
+            now.iter()
+                .map(|now| format!("{} {} {}", now["period"], now["quarter"], now["realised"]))
+                .collect::<Vec<_>>()
+        };
+        office.lock(Quarter::Q1);
+        office.lock(Quarter::Q2);
+        assert_eq!(current(&office), [""; 0]);
+        let about = PlanQuarter { year: 2024, quarter: Quarter::Q1 };
+        office.done(Command::Quarter(QuarterCommand::RequestReopen(about, Timestamp(i64::MAX))));
+        office.done(Command::Quarter(QuarterCommand::GrantReopen(about)));
+        office.entry("2024-02-02", "5");
+        // The open quarter is what it is now; the one that stayed locked differs.
+        assert_eq!(current(&office), ["\"to_date\" 2 \"75\""]);
+        office.done(Command::Quarter(QuarterCommand::Relock(about)));
+        assert_eq!(current(&office), ["\"to_date\" 2 \"75\""]);
     }
 
     #[test]

@@ -139,6 +139,21 @@ fn what_is_not_understood_is_exit_2() {
     check_failure(&["user", "assign", "A", "--role", "petugas"], 2, "ROLE_NEEDS_UNIT");
     check_failure(&["user", "assign", "A", "--role", "auditor", "--from", "1 Mei"], 2, "BAD_DATE");
     check_failure(&["plan", "send-back"], 2, "USAGE");
+    check_failure(&["quarter", "request-reopen", "1", "--until", "2024-07-20"], 2, "USAGE");
+    check_failure(&["quarter", "request-reopen", "1", "--reason", "x"], 2, "USAGE");
+    check_failure(&["quarter", "grant-reopen"], 2, "USAGE");
+    check_failure(&["quarter", "grant-reopen", "5"], 2, "BAD_QUARTER");
+    check_failure(&["quarter", "decline-reopen", "1"], 2, "USAGE");
+    check_failure(&["narrative", "set", "1.1", "--quarter", "1"], 2, "USAGE");
+    check_failure(&["narrative", "set", "1.1", "--driver", "x"], 2, "USAGE");
+    check_failure(&["narrative", "set", "1.1", "--quarter", "5", "--driver", "x"], 2, "BAD_QUARTER");
+    check_failure(&["narrative", "show", "1.1", "--history", "--as-of", "3"], 2, "USAGE");
+    check_failure(&["config", "set"], 2, "USAGE");
+    check_failure(&["config", "set", "--due-days", "x"], 2, "USAGE");
+    check_failure(&["config", "set", "--standard-bands", "--band", "A=.."], 2, "USAGE");
+    check_failure(&["config", "set", "--band", "A"], 2, "BAD_BAND");
+    check_failure(&["config", "set", "--band", "A=..1.234"], 2, "AMBIGUOUS_NUMBER");
+    check_failure(&["config", "set", "--holiday", "10 April"], 2, "BAD_DATE");
     check_failure(&["held", "release", "--reason", "x"], 2, "USAGE");
     check_failure(&["held", "release", "abcdef12", "--device", "3", "--reason", "x"], 2, "USAGE");
     check_failure(&["revision", "add", "P-1"], 2, "USAGE");
@@ -168,6 +183,13 @@ fn without_a_device_every_command_says_what_to_do() {
         &["user", "confirm", "1"],
         &["user", "decline", "1", "--reason", "x"],
         &["user", "assign", "A", "--role", "auditor", "--from", "2024-05-01", "--until", "2024-05-31"],
+        &["quarter", "request-reopen", "1", "--until", "2024-07-20 17:00", "--reason", "x"],
+        &["quarter", "grant-reopen", "1"],
+        &["narrative", "set", "1.1", "--quarter", "1", "--driver", "x"],
+        &["narrative", "show", "1.1"],
+        &["config", "show"],
+        &["config", "set", "--band", "A=..", "--due-days", "7"],
+        &["quarter", "decline-reopen", "1", "--reason", "x"],
         &["plan", "recall"],
         &["plan", "send-back", "--reason", "x"],
         &["indicator", "show", "1.1"],
@@ -337,6 +359,10 @@ fn what_cannot_be_printed_is_refused_before_anything_else() {
         &["plan", "establish", "--basis", "a", "--reason", "a\nb"],
         &["revision", "reject", "1", "--reason", "a\nb"],
         &["quarter", "reject-lock", "1", "--reason", "a\nb"],
+        &["quarter", "request-reopen", "1", "--until", "2024-07-20", "--reason", "a\nb"],
+        &["quarter", "decline-reopen", "1", "--reason", "a\nb"],
+        &["config", "set", "--band", "a\nb=.."],
+        &["narrative", "set", "1.1", "--quarter", "1", "--follow-up", "a\u{1b}[2Jb"],
     ] {
         check_failure(arguments, 2, "TEXT_UNPRINTABLE");
     }

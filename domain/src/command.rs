@@ -119,7 +119,7 @@ pub fn decide(state: &State, envelope: &Envelope, now: Timestamp) -> Outcome {
             Command::Quarter(command) => quarter::decide(state, envelope, command, now),
             Command::Narrative(command) => narrative::decide(state, envelope, command, now),
             Command::Config(command) => config::decide(state, command),
-            Command::Revision(command) => revision::decide(state, envelope, command),
+            Command::Revision(command) => revision::decide(state, envelope, command, now),
             Command::Unreadable => unreachable!("BUG: `permitted` has refused it"),
         })
         .unwrap_or_else(Outcome::Refused)

@@ -1,6 +1,7 @@
 //! Entries: one recorded fact each. Increments add up, so two officers never conflict; an entry is never edited in place.
 
 use crate::command::{Counted, Effect, Envelope, Outcome, Record};
+use crate::held::Held;
 use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::indicator::Indicator;
 use crate::people::Role;
@@ -244,8 +245,11 @@ pub(crate) fn readable(indicator: &Indicator, on: Date, reading: &Reading) -> Re
         Reading::Ratio { .. } if kind != Kind::Ratio => {
             Err(about(Code::ReadingMismatch).with("wanted", "quantity").with("kind", kind.name()))
         }
-        Reading::Ratio { numerator, denominator } if numerator.is_negative() || denominator.is_negative() => {
-            Err(about(Code::NegativeCount).with("quantity", numerator.plain()))
+        Reading::Ratio { numerator, denominator } => {
+            match [numerator, denominator].into_iter().find(|part| part.is_negative()) {
+                Some(part) => Err(about(Code::NegativeCount).with("quantity", part.plain())),
+                None => Ok(()),
+            }
         }
         Reading::Quantity(quantity) if quantity.is_negative() && !may_be_negative(indicator, kind) => {
             Err(about(Code::NegativeCount).with("quantity", quantity.plain()))
@@ -355,6 +359,7 @@ fn decide_amend(
     amend: &AmendEntry,
     now: Timestamp,
 ) -> Result<Outcome, Rejection> {
+    reason_given(envelope)?;
     let (entry, indicator) = match own_entry(state, envelope, amend.entry)? {
         Ok(found) => found,
         Err(cause) => return Ok(Outcome::Held(cause)),
@@ -364,7 +369,7 @@ fn decide_amend(
     }
     readable(indicator, amend.on, &amend.reading)?;
     let cause = device_standing(state, envelope.origin)
-        .or_else(|| moved(entry, amend.base))
+        .or_else(|| moved(state, entry, amend.base))
         .or_else(|| locked(state, indicator, entry.quarter, now));
     if let Some(cause) = cause {
         return Ok(Outcome::Held(cause));
@@ -399,7 +404,7 @@ fn decide_void(
     not_voided(state, entry)?;
     let cause = device_standing(state, envelope.origin)
         .or_else(|| implausible(state, envelope, entry.indicator, entry.on, now))
-        .or_else(|| moved(entry, void.base))
+        .or_else(|| moved(state, entry, void.base))
         .or_else(|| locked(state, indicator, entry.quarter, now));
     Ok(match cause {
         Some(cause) => Outcome::Held(cause),
@@ -416,7 +421,9 @@ fn own_entry<'a>(
     let Some(entry) = state.entries.get(key) else {
         let mine = state.people.owner_of(key.origin) == Some(envelope.author);
         let last = state.people.incarnation(key.origin).map_or(0, |incarnation| incarnation.last_sequence);
-        let may_still_come = mine && (key.sequence > last || state.held.contains_key(&key));
+        // What was dismissed or withdrawn will never be an entry.
+        let waits = state.held.get(&key).is_some_and(Held::is_waiting);
+        let may_still_come = mine && (key.sequence > last || waits);
         let unknown = |code| Rejection::new(code).with("entry", state.public_id(key));
         return match may_still_come {
             true => Ok(Err(unknown(Code::EntryNotYetKnown))),
@@ -438,9 +445,11 @@ fn not_voided(state: &OfficeState, entry: &Entry) -> Result<(), Rejection> {
     }
 }
 
-fn moved(entry: &Entry, base: CommandKey) -> Option<Rejection> {
+fn moved(state: &OfficeState, entry: &Entry, base: CommandKey) -> Option<Rejection> {
     (entry.version != base).then(|| {
-        Rejection::new(Code::VersionMoved).with("base", base.sequence).with("version", entry.version.sequence)
+        Rejection::new(Code::VersionMoved)
+            .with("base", state.public_id(base))
+            .with("version", state.public_id(entry.version))
     })
 }
 
@@ -460,7 +469,9 @@ fn decide_judgement(
     if !may_judge(state, envelope.author, entry, indicator, state.day(now)) {
         return Err(about(Code::NotYourUnit).with("indicator", &indicator.code));
     }
-    if let Some(cause) = moved(entry, version.base).or_else(|| locked(state, indicator, entry.quarter, now)) {
+    if let Some(cause) =
+        moved(state, entry, version.base).or_else(|| locked(state, indicator, entry.quarter, now))
+    {
         return Err(cause.with("entry", state.public_id(version.entry)));
     }
     match entry.state {
@@ -493,7 +504,7 @@ fn may_judge(
 }
 
 /// An entry that was carried over goes on counting where it was carried to, unless its day moves to another quarter.
-fn amended_quarter(entry: &Entry, amend: &AmendEntry) -> Quarter {
+pub(crate) fn amended_quarter(entry: &Entry, amend: &AmendEntry) -> Quarter {
     match amend.on.quarter() == entry.on.quarter() {
         true => entry.quarter,
         false => amend.on.quarter(),

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use crate::achievement::{Exact, NoFigure, achievement};
 use crate::config::Bands;
 use crate::entry::Reading;
+use crate::frozen::Frozen;
 use crate::indicator::{Indicator, Settings};
 use crate::proposal::Kind;
 use crate::quantity::{Quantity, Target};
@@ -204,19 +205,26 @@ fn percent(basis: &Basis, realised: &Realised) -> Result<Quotient, NoFigure> {
 
 /// A percentage recorded without its parts, and not alone: a later reading stands for it, or only the parts count.
 fn is_not_aggregable(indicator: &Indicator, period: Period) -> bool {
-    let percentage = indicator.is_percentage();
+    if !indicator.is_percentage() {
+        return false;
+    }
     let quarters: &[Quarter] = match &period {
         Period::Quarter(quarter) => std::slice::from_ref(quarter),
         Period::ToDate(_) | Period::Year => period.last().up_to(),
     };
-    quarters.iter().any(|quarter| {
-        let tally = &indicator.tally.reported[quarter.index()];
-        let kind = indicator.settings_in(*quarter).kind;
-        percentage
-            && matches!(kind, Kind::Latest | Kind::Ratio)
-            && tally.count > 1
-            && tally.count > tally.ratio_count
-    })
+    let tally = |quarter: &Quarter| &indicator.tally.reported[quarter.index()];
+    let replaced = |count: u32, with_parts: u32| count > 1 && count > with_parts;
+    // Over several quarters a ratio is one of all their parts.
+    let together = indicator.settings_in(period.last()).kind == Kind::Ratio
+        && replaced(
+            quarters.iter().map(|quarter| tally(quarter).count).sum(),
+            quarters.iter().map(|quarter| tally(quarter).ratio_count).sum(),
+        );
+    together
+        || quarters.iter().any(|quarter| {
+            matches!(indicator.settings_in(*quarter).kind, Kind::Latest | Kind::Ratio)
+                && replaced(tally(quarter).count, tally(quarter).ratio_count)
+        })
 }
 
 /// The target over a period: sum, last, last, mean, last over the planned cells.
@@ -292,60 +300,81 @@ impl<'a> Source<'a> {
             (Kind::Ratio, Period::Quarter(quarter)) => ratio(std::slice::from_ref(&tallies[quarter.index()])),
             (Kind::Ratio, _) => ratio(upto),
             (_, Period::Quarter(quarter)) => self.of_quarter(quarter, figure),
-            (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(|tally| tally.count == 0) => {
-                Realised::NotReported
-            }
-            (Kind::Sum | Kind::Cumulative, _) if ends_in_text(upto) => last_reading(upto),
+            (Kind::Sum | Kind::Cumulative | Kind::Average, _) if ends_in_text(upto) => last_reading(upto),
             (Kind::Cumulative, _) if adds_up(indicator, upto.len()) => self.running(period.last(), figure),
+            (Kind::Sum | Kind::Cumulative, _) if upto.iter().all(nothing_to_add) => Realised::NotReported,
             (Kind::Sum | Kind::Cumulative, _) => sum_of_quarters(indicator, upto),
             (Kind::Latest, _) => last_reading(upto),
-            (Kind::Average, _) => mean_of_quarters(indicator, upto),
+            (Kind::Average, _) => self.mean_of_quarters(upto),
         }
     }
 
     fn of_quarter(self, quarter: Quarter, figure: Figure) -> Realised {
         let tally = &self.indicator.tally.of(figure)[quarter.index()];
-        let kind = self.indicator.settings_in(quarter).kind;
-        if tally.count == 0 {
-            return match kind {
-                Kind::Cumulative => self.total_at_lock(quarter, figure),
-                _ => Realised::NotReported,
-            };
-        }
-        if ends_in_text(std::slice::from_ref(tally)) {
-            return last_reading(std::slice::from_ref(tally));
-        }
-        match kind {
-            Kind::Sum => Realised::Number(Exact::Decimal(tally.sum.decimal())),
+        let own = std::slice::from_ref(tally);
+        match self.indicator.settings_in(quarter).kind {
+            Kind::Latest | Kind::Ratio => last_reading(own),
+            _ if ends_in_text(own) => last_reading(own),
+            Kind::Cumulative if nothing_to_add(tally) => self.total_at_lock(quarter, figure),
             Kind::Cumulative => self.running(quarter, figure),
-            Kind::Latest | Kind::Ratio => last_reading(std::slice::from_ref(tally)),
+            Kind::Sum | Kind::Average if nothing_to_add(tally) => Realised::NotReported,
+            Kind::Sum => Realised::Number(Exact::Decimal(tally.sum.decimal())),
             Kind::Average => Realised::Number(Exact::Quotient(mean_of(tally))),
+        }
+    }
+
+    /// The mean of the quarters that have a target and a reading.
+    fn mean_of_quarters(self, upto: &[QuarterTally]) -> Realised {
+        let means = upto
+            .iter()
+            .zip(Quarter::ALL)
+            .filter(|(tally, quarter)| {
+                !nothing_to_add(tally) && matches!(self.target(*quarter), Target::Value(_))
+            })
+            .map(|(tally, _)| mean_of(tally));
+        match means.clone().count() {
+            0 => Realised::NotReported,
+            count => Realised::Number(Exact::Quotient(mean(&means.sum(), count as u32))),
         }
     }
 
     /// A cumulative quarter without an entry takes the running total once it is locked.
     fn total_at_lock(self, quarter: Quarter, figure: Figure) -> Realised {
-        let upto = &self.indicator.tally.of(figure)[..=quarter.index()];
-        match self.is_locked(quarter) && upto.iter().any(|tally| tally.count > 0) {
-            true => self.running(quarter, figure),
+        if self.is_locked(quarter) { self.running(quarter, figure) } else { Realised::NotReported }
+    }
+
+    /// The running total, where there is one: an entry that counts, or what an earlier lock froze.
+    fn running(self, quarter: Quarter, figure: Figure) -> Realised {
+        let (frozen, since) = self.frozen_before(quarter, figure);
+        let reached = frozen.map(|frozen| match figure {
+            Figure::Reported => &frozen.to_date.realised,
+            Figure::Verified => &frozen.to_date.realised_verified,
+        });
+        let reported_before = matches!(reached, Some(Realised::Number(_)));
+        match reported_before || !since.iter().all(nothing_to_add) {
+            true => Realised::Number(Exact::Decimal(self.total(quarter, figure).decimal())),
             false => Realised::NotReported,
         }
     }
 
-    fn running(self, quarter: Quarter, figure: Figure) -> Realised {
-        Realised::Number(Exact::Decimal(self.total(quarter, figure).decimal()))
-    }
-
     /// What was counted from 1 January to the end of a quarter. It goes on from the last total that a lock froze before.
     fn total(self, quarter: Quarter, figure: Figure) -> Sum {
-        let tallies = self.indicator.tally.of(figure);
+        let (frozen, since) = self.frozen_before(quarter, figure);
+        let start = frozen.map(|frozen| Sum::from(frozen.totals[figure as usize])).unwrap_or_default();
+        [&start].into_iter().chain(since.iter().map(|tally| &tally.sum)).sum()
+    }
+
+    /// What the last lock before a quarter froze, and the quarters since, up to and including it.
+    fn frozen_before(self, quarter: Quarter, figure: Figure) -> (Option<&'a Frozen>, &'a [QuarterTally]) {
+        let tallies = &self.indicator.tally.of(figure)[..=quarter.index()];
         let before = quarter.up_to().iter().rev().skip(1).copied();
-        let frozen = before.filter(|earlier| self.is_locked(*earlier)).find_map(|earlier| {
-            let frozen = self.indicator.frozen[earlier.index()].as_ref()?;
-            Some((earlier.index() + 1, Sum::from(frozen.totals[figure as usize])))
-        });
-        let (from, start) = frozen.unwrap_or_default();
-        [&start].into_iter().chain(tallies[from..=quarter.index()].iter().map(|tally| &tally.sum)).sum()
+        let mut locked = before.filter(|earlier| self.is_locked(*earlier));
+        let frozen =
+            locked.find_map(|at| Some((at.index() + 1, self.indicator.frozen[at.index()].as_deref()?)));
+        match frozen {
+            Some((from, frozen)) => (Some(frozen), &tallies[from..]),
+            None => (None, tallies),
+        }
     }
 }
 
@@ -382,8 +411,13 @@ fn total(tallies: &[QuarterTally]) -> Realised {
     Realised::Number(Exact::Decimal(sum.decimal()))
 }
 
+/// Neither an increment nor a plain reading: parts of a ratio and texts add up to nothing.
+fn nothing_to_add(tally: &QuarterTally) -> bool {
+    tally.quantity_count == 0
+}
+
 fn mean_of(tally: &QuarterTally) -> Quotient {
-    mean(&tally.sum.into(), tally.count)
+    mean(&tally.sum.into(), tally.quantity_count)
 }
 
 fn ends_in_text(tallies: &[QuarterTally]) -> bool {
@@ -434,19 +468,6 @@ fn quotient(numerator: Quotient, denominator: Quotient) -> Realised {
     match (&numerator * &Quotient::from(100)).over(&denominator) {
         None => Realised::DenominatorZero,
         Some(percent) => Realised::Number(Exact::Quotient(percent)),
-    }
-}
-
-/// The mean of the quarters that have a target and a reading.
-fn mean_of_quarters(indicator: &Indicator, upto: &[QuarterTally]) -> Realised {
-    let means = upto
-        .iter()
-        .zip(Quarter::ALL)
-        .filter(|(tally, quarter)| tally.count > 0 && matches!(indicator.target(*quarter), Target::Value(_)))
-        .map(|(tally, _)| mean_of(tally));
-    match means.clone().count() {
-        0 => Realised::NotReported,
-        count => Realised::Number(Exact::Quotient(mean(&means.sum(), count as u32))),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::command::{Counted, Effect, Envelope, Outcome, Record};
 use crate::entry::{
-    AddEntry, EntryCommand, State as EntryState, after_awaited, changed, counted, readable, reason_given,
+    AddEntry, EntryCommand, State as EntryState, after_awaited, amended_quarter, changed, counted, readable,
+    reason_given,
 };
 use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::quarter::{PlanQuarter, is_late};
@@ -135,7 +136,7 @@ fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -
             open(state, entry.indicator, entry.quarter, now)?;
             let after = Counted {
                 indicator: release.to.unwrap_or(entry.indicator),
-                quarter: release.count_in.unwrap_or(amend.on.quarter()),
+                quarter: release.count_in.unwrap_or(amended_quarter(entry, amend)),
                 on: amend.on,
                 reading: amend.reading.clone(),
                 state: EntryState::Recorded,

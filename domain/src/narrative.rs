@@ -67,7 +67,7 @@ pub(crate) fn decide(
     if !may {
         return Err(about(Code::NotYourUnit));
     }
-    if state.is_locked(PlanQuarter { year: indicator.year, quarter }) {
+    if state.is_closed(PlanQuarter { year: indicator.year, quarter }, now) {
         return Err(about(Code::QuarterLocked).with("year", indicator.year));
     }
     let current = state.narrative(command.indicator, quarter);

@@ -233,6 +233,7 @@ pub(crate) fn decide(
     state: &State,
     envelope: &Envelope,
     command: &RevisionCommand,
+    now: Timestamp,
 ) -> Result<Outcome, Rejection> {
     let expected: &[RevisionState] = match command {
         RevisionCommand::Draft(draft) => {
@@ -250,12 +251,12 @@ pub(crate) fn decide(
     match command {
         RevisionCommand::AddChange(_, change) => change_admissible(state, &revision.draft, change)?,
         RevisionCommand::Submit(_) if revision.changes.is_empty() => return Err(about(Code::RevisionEmpty)),
-        RevisionCommand::Submit(_) => cells_open(state, revision)?,
+        RevisionCommand::Submit(_) => cells_open(state, revision, now)?,
         RevisionCommand::Approve(_) => {
             if revision.authors.contains(&envelope.author) || revision.submitted_by == Some(envelope.author) {
                 return Err(about(Code::SelfApproval));
             }
-            cells_open(state, revision)?;
+            cells_open(state, revision, now)?;
             bases_hold(state, revision)?;
         }
         RevisionCommand::Reject(_) => crate::entry::reason_given(envelope)?,
@@ -360,12 +361,12 @@ fn addition_admissible(state: &State, draft: &DraftRevision, add: &AddIndicator)
     }
 }
 
-fn cells_open(state: &State, revision: &Revision) -> Result<(), Rejection> {
+fn cells_open(state: &State, revision: &Revision, now: Timestamp) -> Result<(), Rejection> {
     let year = revision.draft.year;
     for change in &revision.changes {
         let touched = change.touches(revision.draft.effective);
         let locked =
-            touched.into_iter().find(|quarter| state.is_locked(PlanQuarter { year, quarter: *quarter }));
+            touched.into_iter().find(|quarter| state.is_closed(PlanQuarter { year, quarter: *quarter }, now));
         if let Some(quarter) = locked {
             return Err(Rejection::new(Code::CellLocked)
                 .with("revision", &revision.draft.number)
@@ -386,7 +387,12 @@ fn bases_hold(state: &State, revision: &Revision) -> Result<(), Rejection> {
             continue;
         }
         let indicator = state.known_indicator(change.indicator())?;
-        if change.base_holds(indicator, revision.draft.effective) {
+        let effective = revision.draft.effective;
+        // Nothing is due of what was retired meanwhile, so no old value of it holds.
+        let gone = indicator
+            .retired
+            .filter(|_| change.touches(effective).into_iter().any(|q| indicator.is_retired_in(q)));
+        if gone.is_none() && change.base_holds(indicator, effective) {
             continue;
         }
         let mut cause = Rejection::new(Code::BaseMoved)
@@ -394,12 +400,17 @@ fn bases_hold(state: &State, revision: &Revision) -> Result<(), Rejection> {
             .with("indicator", &indicator.code)
             .with("change", change.name());
         if let Change::Target { quarter, old, .. } = change {
+            let holds = if gone.is_some() { &Target::NotPlanned } else { indicator.target(*quarter) };
             cause = cause
                 .with("quarter", quarter.number())
                 .with("stated", old.label())
-                .with("holds", indicator.target(*quarter).label());
+                .with("holds", holds.label());
         }
-        if let Some(other) = moved_by(state, change, revision) {
+        let other = match gone {
+            Some((by, _)) => state.revision(by),
+            None => moved_by(state, change, revision),
+        };
+        if let Some(other) = other {
             cause = cause.with("other", &other.draft.number);
         }
         return Err(cause);

@@ -13,7 +13,9 @@ pub struct QuarterTally {
     pub count: u32,
     /// Of those, readings with numerator and denominator.
     pub ratio_count: u32,
-    /// Sum of plain quantities.
+    /// Of those, plain quantities.
+    pub quantity_count: u32,
+    /// Sum of the plain quantities.
     pub sum: Sum,
     pub numerator: Sum,
     pub denominator: Sum,
@@ -76,7 +78,10 @@ impl QuarterTally {
     fn add(&mut self, slot: u32, on: Date, reading: &Reading) {
         self.count += 1;
         match reading {
-            Reading::Quantity(quantity) => self.sum.add(*quantity),
+            Reading::Quantity(quantity) => {
+                self.quantity_count += 1;
+                self.sum.add(*quantity);
+            }
             Reading::Ratio { numerator, denominator } => {
                 self.ratio_count += 1;
                 self.numerator.add(*numerator);
@@ -94,7 +99,10 @@ impl QuarterTally {
     pub(crate) fn remove(&mut self, slot: u32, reading: &Reading) -> bool {
         self.count = self.count.saturating_sub(1);
         match reading {
-            Reading::Quantity(quantity) => self.sum.remove(*quantity),
+            Reading::Quantity(quantity) => {
+                self.quantity_count = self.quantity_count.saturating_sub(1);
+                self.sum.remove(*quantity);
+            }
             Reading::Ratio { numerator, denominator } => {
                 self.ratio_count = self.ratio_count.saturating_sub(1);
                 self.numerator.remove(*numerator);

@@ -11,8 +11,6 @@
 //! Whatever other lines and signatures a note has are kept and not looked at, as both texts ask.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 use base64::Engine;
@@ -21,8 +19,8 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::disk;
-use crate::error::{Error, Result};
+use crate::disk::Disk;
+use crate::error::Result;
 use crate::merkle::Hash;
 
 /// The longest note that is read. Ours have about 300 bytes; witnesses may add theirs.
@@ -136,13 +134,16 @@ impl SignedCheckpoint {
     ///
     /// If we crash here: the file before, or this one, and perhaps a `.new` that the next call replaces.
     pub fn store(&self, path: &Path) -> Result<()> {
-        let temporary = path.with_extension("new");
-        let mut file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
-        file.write_all(self.note.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(Error::io("write", &temporary))?;
-        fs::rename(&temporary, path).map_err(Error::io("create", path))?;
-        disk::sync_dir(path.parent().unwrap_or(Path::new(".")))
+        self.store_on(&Disk::default(), path)
+    }
+
+    /// As [`SignedCheckpoint::store`], on a disk that may be watched.
+    pub(crate) fn store_on(&self, disk: &Disk, path: &Path) -> Result<()> {
+        let file = disk.create(path.with_extension("new"))?;
+        file.write(self.note.as_bytes(), 0)?;
+        file.sync()?;
+        file.rename(path.to_owned())?;
+        disk.sync_dir(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))
     }
 }
 

@@ -1,69 +1,70 @@
-//! The few things done to files, with errors that name them, and the place where tests make them fail.
+//! The few things done to files, with errors that name them. Everything that must survive a power cut goes through
+//! [`Disk`]: the real one, or one that a [`Recorder`] watches.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::recorder::{Op, Recorder, Verdict};
 
-/// Failures that a test plans for a log. Clones share the plan. Does nothing until something is planned.
+/// Where a log's files are. Clones are the same one.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<Mutex<Plan>>);
-
-#[derive(Debug, Default)]
-struct Plan {
-    write: Option<(u64, usize)>,
-    sync: Option<u64>,
+pub struct Disk {
+    recorder: Option<Recorder>,
 }
 
-impl Faults {
-    /// After `after` more writes, one write stores only its first `keep_bytes` bytes and fails with ENOSPC.
-    /// A commit writes twice: its frame, then a head slot.
-    pub fn fail_write(&self, after: u64, keep_bytes: usize) {
-        self.plan().write = Some((after, keep_bytes));
+impl From<Recorder> for Disk {
+    fn from(recorder: Recorder) -> Disk {
+        Disk { recorder: Some(recorder) }
+    }
+}
+
+impl Disk {
+    /// Makes an empty file under `path`, or empties the one that is there.
+    pub(crate) fn create(&self, path: PathBuf) -> Result<DiskFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let opened = self.act(Op::Create(path.clone()), || options.open(&path));
+        let file = opened.map_err(Error::io("create", &path))?;
+        Ok(DiskFile { file, path, disk: self.clone() })
     }
 
-    /// After `after` more syncs, one sync fails with EIO.
-    pub fn fail_sync(&self, after: u64) {
-        self.plan().sync = Some(after);
+    /// Opens a file for reading and writing.
+    pub(crate) fn open(&self, path: PathBuf) -> Result<DiskFile> {
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(Error::io("open", &path))?;
+        Ok(DiskFile { file, path, disk: self.clone() })
     }
 
-    fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes a folder and those above it that are missing.
+    pub(crate) fn create_dir(&self, dir: &Path) -> Result<()> {
+        self.act(Op::CreateDir(dir.to_owned()), || fs::create_dir_all(dir)).map_err(Error::io("create", dir))
     }
 
-    fn before_write(&self) -> Option<usize> {
-        let mut plan = self.plan();
-        match plan.write {
-            Some((0, keep_bytes)) => {
-                plan.write = None;
-                Some(keep_bytes)
-            }
-            Some((after, keep_bytes)) => {
-                plan.write = Some((after - 1, keep_bytes));
-                None
-            }
-            None => None,
-        }
+    /// Makes the names in a folder durable.
+    pub(crate) fn sync_dir(&self, dir: &Path) -> Result<()> {
+        let sync = || File::open(dir).and_then(|dir| dir.sync_all());
+        self.act(Op::SyncDir(dir.to_owned()), sync).map_err(Error::io("make durable", dir))
     }
 
-    fn before_sync(&self) -> io::Result<()> {
-        let mut plan = self.plan();
-        match plan.sync {
-            Some(0) => {
-                plan.sync = None;
-                Err(Errno::IO.into())
+    /// Takes a name away. Durable after the next [`Disk::sync_dir`].
+    pub(crate) fn remove(&self, path: &Path) -> Result<()> {
+        self.act(Op::Remove(path.to_owned()), || fs::remove_file(path)).map_err(Error::io("remove", path))
+    }
+
+    fn act<T>(&self, op: Op, real: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let Some(recorder) = &self.recorder else { return real() };
+        match recorder.judge(&op) {
+            Verdict::Go => {
+                let done = real()?;
+                recorder.note(op);
+                Ok(done)
             }
-            Some(after) => {
-                plan.sync = Some(after - 1);
-                Ok(())
-            }
-            None => Ok(()),
+            Verdict::Fail(errno) | Verdict::WriteThenFail(_, errno) => Err(errno.into()),
         }
     }
 }
@@ -73,50 +74,50 @@ impl Faults {
 pub(crate) struct DiskFile {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
-    faults: Option<Faults>,
+    disk: Disk,
 }
 
 impl DiskFile {
-    pub(crate) fn new(file: File, path: PathBuf, faults: Option<Faults>) -> DiskFile {
-        DiskFile { file, path, faults }
-    }
-
-    pub(crate) fn open(path: PathBuf, faults: Option<Faults>) -> Result<DiskFile> {
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(Error::io("open", &path))?;
-        Ok(DiskFile::new(file, path, faults))
-    }
-
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        let written = match self.faults.as_ref().and_then(Faults::before_write) {
-            None => self.file.write_all_at(bytes, offset),
-            Some(keep) => self
-                .file
-                .write_all_at(&bytes[..keep.min(bytes.len())], offset)
-                .and_then(|()| Err(Errno::NOSPC.into())),
+        let real = |bytes: &[u8]| self.file.write_all_at(bytes, offset);
+        let written = match &self.disk.recorder {
+            None => real(bytes),
+            Some(recorder) => {
+                let op = |bytes: &[u8]| Op::Write { path: self.path.clone(), offset, bytes: bytes.to_vec() };
+                let (kept, failure) = match recorder.judge(&op(bytes)) {
+                    Verdict::Go => (bytes, None),
+                    Verdict::Fail(errno) => (&bytes[..0], Some(errno)),
+                    Verdict::WriteThenFail(keep, errno) => (&bytes[..keep.min(bytes.len())], Some(errno)),
+                };
+                real(kept).and_then(|()| {
+                    recorder.note(op(kept));
+                    failure.map_or(Ok(()), |errno| Err(errno.into()))
+                })
+            }
         };
         written.map_err(Error::io("write", &self.path))
     }
 
+    /// Makes what was written durable, and the file's length.
     pub(crate) fn sync(&self) -> Result<()> {
-        let planned = self.faults.as_ref().map_or(Ok(()), Faults::before_sync);
-        planned.and_then(|()| self.file.sync_data()).map_err(Error::io("make durable", &self.path))
+        let sync = || self.file.sync_data();
+        self.disk.act(Op::Sync(self.path.clone()), sync).map_err(Error::io("make durable", &self.path))
     }
 
     pub(crate) fn truncate(&self, bytes: u64) -> Result<()> {
-        self.file.set_len(bytes).map_err(Error::io("cut", &self.path))
+        let op = Op::Truncate { path: self.path.clone(), bytes };
+        self.disk.act(op, || self.file.set_len(bytes)).map_err(Error::io("cut", &self.path))
+    }
+
+    /// Gives the file its name, in the place of another. Durable after the next [`Disk::sync_dir`].
+    pub(crate) fn rename(self, to: PathBuf) -> Result<DiskFile> {
+        let op = Op::Rename { from: self.path.clone(), to: to.clone() };
+        self.disk.act(op, || fs::rename(&self.path, &to)).map_err(Error::io("create", &to))?;
+        Ok(DiskFile { path: to, ..self })
     }
 }
 
-/// Makes the names in a folder durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("make durable", dir))
-}
-
-pub(crate) fn create_dir(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(Error::io("create", dir))
-}
-
-/// Holds the exclusive lock `name` in `dir` until the file is dropped or the process ends.
+/// Holds the exclusive lock `name` in `dir` until the file is dropped or the process ends. It is not written to.
 pub(crate) fn lock(dir: &Path, name: &str) -> Result<File> {
     let path = dir.join(name);
     let file = OpenOptions::new()

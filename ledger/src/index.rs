@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use crc32c::{crc32c, crc32c_append};
 
 use crate::bytes::{hash_at, u32_at, u64_at};
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::error::{Error, IndexError};
 use crate::index_guard::{OPEN_WAIT_MAX, guarded, open_sled, set_aside, unpanicked};
 use crate::merkle::{self, Hash};
@@ -154,7 +154,7 @@ impl Index {
     /// to another log is set aside and an empty one made. Errors: Folder (locked by another process, or not usable);
     /// Failed or Damaged when not even an empty one can be made.
     pub fn open(dir: &Path, id: &LogId) -> Result<(Index, IndexOpened), IndexError> {
-        disk::create_dir(dir).map_err(IndexError::Folder)?;
+        Disk::default().create_dir(dir).map_err(IndexError::Folder)?;
         let lock = disk::lock(dir, "index.lock").map_err(IndexError::Folder)?;
         let path = dir.join("index");
         let existed = path.exists();

@@ -1,10 +1,10 @@
 //! Writing: one process, one log, one commit at a time.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{self, DiskFile, Faults};
+use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::frame;
 use crate::merkle::Frontier;
@@ -25,13 +25,13 @@ const BUFFER_KEPT_BYTES: usize = 1 << 20;
 pub struct LogOptions {
     /// A commit that would make a segment larger than this goes into a new one. A commit is never split.
     pub segment_bytes: u64,
-    /// Failures to act out, for tests.
-    pub faults: Option<Faults>,
+    /// Where its files are; tests watch it and make it fail.
+    pub disk: Disk,
 }
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { segment_bytes: SEGMENT_BYTES_DEFAULT, faults: None }
+        LogOptions { segment_bytes: SEGMENT_BYTES_DEFAULT, disk: Disk::default() }
     }
 }
 
@@ -88,16 +88,16 @@ impl Log {
 
     /// As [`Log::create`], with options.
     pub fn create_with(dir: &Path, id: LogId, epoch: u32, options: LogOptions) -> Result<Log> {
-        disk::create_dir(dir)?;
+        options.disk.create_dir(dir)?;
         let lock = disk::lock(dir, "lock")?;
         if !segment::list(dir)?.is_empty() {
             return Err(Error::AlreadyExists { dir: dir.to_owned() });
         }
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            disk::sync_dir(parent)?;
+            options.disk.sync_dir(parent)?;
         }
         let frontier = Frontier::default();
-        let file = segment::create(dir, &id, epoch, &frontier, options.faults.clone())?;
+        let file = segment::create(&options.disk, dir, &id, epoch, &frontier)?;
         let head = Head::empty(epoch);
         let segments = vec![Segment::new(1, epoch, FRAMES_AT)];
         Ok(Log {
@@ -131,11 +131,11 @@ impl Log {
             return Err(Error::NotFound { dir: dir.to_owned() });
         }
         let lock = disk::lock(dir, "lock")?;
-        segment::remove_unfinished(dir)?;
+        segment::remove_unfinished(&options.disk, dir)?;
         let found = recover(dir, &id)?;
         // `recover` found at least one segment.
         let last = found.segments[found.segments.len() - 1].clone();
-        let file = DiskFile::open(dir.join(segment::file_name(last.first)), options.faults.clone())?;
+        let file = options.disk.open(dir.join(segment::file_name(last.first)))?;
         let opened = mend(dir, &file, &found, last.end_offset, &options)?;
         let log = Log {
             dir: dir.to_owned(),
@@ -260,7 +260,7 @@ impl Log {
             self.write_slot(false)?;
             self.file.sync()?;
         }
-        let file = segment::create(&self.dir, &self.id, epoch, &self.frontier, self.options.faults.clone())?;
+        let file = segment::create(&self.options.disk, &self.dir, &self.id, epoch, &self.frontier)?;
         if !replaces {
             self.write_slot(true)?;
             self.file.sync()?;
@@ -306,7 +306,9 @@ fn mend(
     }
     let cut = match found.tail_end {
         None => None,
-        Some(tail_end) => Some(set_aside(dir, file, found.head.size + 1, end_offset..tail_end)?),
+        Some(tail_end) => {
+            Some(set_aside(&options.disk, dir, file, found.head.size + 1, end_offset..tail_end)?)
+        }
     };
     if found.kept_commits > 0 {
         // After a failed fsync these bytes may be in the page cache and marked clean, yet not on disk. Written again,
@@ -323,7 +325,7 @@ fn mend(
 
 /// A crash came between creating a segment and sealing the one before it.
 fn seal(dir: &Path, first: u64, slot: Slot, options: &LogOptions) -> Result<()> {
-    let file = DiskFile::open(dir.join(segment::file_name(first)), options.faults.clone())?;
+    let file = options.disk.open(dir.join(segment::file_name(first)))?;
     for index in 0..2 {
         segment::rewrite_slot_page(&file, index, Slot { sealed: true, ..slot })?;
         file.sync()?;
@@ -335,7 +337,7 @@ fn seal(dir: &Path, first: u64, slot: Slot, options: &LogOptions) -> Result<()> 
 fn rewrite_slots(dir: &Path, found: &Recovered, options: &LogOptions) -> Result<()> {
     for (first, offset) in &found.damaged_slots {
         let head = segment::read_head(dir, &found.id, *first)?;
-        let file = DiskFile::open(dir.join(segment::file_name(*first)), options.faults.clone())?;
+        let file = options.disk.open(dir.join(segment::file_name(*first)))?;
         if let Some((index, slot)) =
             head.newest().filter(|(index, _)| segment::slot_offset(*index) != *offset)
         {
@@ -348,15 +350,22 @@ fn rewrite_slots(dir: &Path, found: &Recovered, options: &LogOptions) -> Result<
 
 /// Copies the bytes into a file of their own, durably, and only then cuts them. If we crash in between, the next opening
 /// sets them aside once more under another number.
-fn set_aside(dir: &Path, file: &DiskFile, position: u64, range: std::ops::Range<u64>) -> Result<Cut> {
+fn set_aside(
+    disk: &Disk,
+    dir: &Path,
+    file: &DiskFile,
+    position: u64,
+    range: std::ops::Range<u64>,
+) -> Result<Cut> {
     let bytes = read_range(file, range.clone())?;
     let path = (1..)
         .map(|n| dir.join(format!("cut-{position:020}-{n}.bin")))
         .find(|path| !path.exists())
         .unwrap_or_else(|| unreachable!("BUG: the numbers have no end"));
-    fs::write(&path, &bytes).map_err(Error::io("write", &path))?;
-    File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io("make durable", &path))?;
-    disk::sync_dir(dir)?;
+    let aside = disk.create(path.clone())?;
+    aside.write(&bytes, 0)?;
+    aside.sync()?;
+    disk.sync_dir(dir)?;
     file.truncate(range.start)?;
     file.sync()?;
     tracing::warn!(position, bytes = bytes.len(), file = %path.display(), "an unfinished commit was set aside");

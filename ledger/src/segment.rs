@@ -13,14 +13,14 @@
 //!
 //! A slot has a page to itself, so that a write torn at a page or sector can spoil one slot and no frame.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 
 use crc32c::crc32c;
 use uuid::Uuid;
 
 use crate::bytes::{array_at, hash_at, u32_at, u64_at};
-use crate::disk::{self, DiskFile, Faults};
+use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::merkle::{Frontier, Hash};
 use crate::types::{LogId, LogKind};
@@ -140,11 +140,10 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<u64>> {
 }
 
 /// Removes what a crash in [`create`] left: a file that was never given its name.
-pub(crate) fn remove_unfinished(dir: &Path) -> Result<()> {
+pub(crate) fn remove_unfinished(disk: &Disk, dir: &Path) -> Result<()> {
     for name in disk::names(dir)?.iter().filter(|name| name.starts_with("segment-") && name.ends_with(".new"))
     {
-        let path = dir.join(name);
-        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        disk.remove(&dir.join(name))?;
     }
     Ok(())
 }
@@ -155,23 +154,15 @@ pub(crate) fn remove_unfinished(dir: &Path) -> Result<()> {
 /// If we crash here: before the rename there is a `.new` file that opening removes; after it, an empty segment, which is
 /// a valid end of the log.
 pub(crate) fn create(
+    disk: &Disk,
     dir: &Path,
     id: &LogId,
     epoch: u32,
     frontier: &Frontier,
-    faults: Option<Faults>,
 ) -> Result<DiskFile> {
     let first = frontier.size() + 1;
     let path = dir.join(file_name(first));
-    let temporary = path.with_extension("new");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&temporary)
-        .map_err(Error::io("create", &temporary))?;
-    let file = DiskFile::new(file, temporary, faults.clone());
+    let file = disk.create(path.with_extension("new"))?;
     let slot =
         Slot { epoch, size: frontier.size(), end_offset: FRAMES_AT, root: frontier.root(), sealed: false };
     let mut bytes = header_bytes(id, epoch, frontier);
@@ -182,9 +173,9 @@ pub(crate) fn create(
     }
     file.write(&bytes, 0)?;
     file.sync()?;
-    fs::rename(&file.path, &path).map_err(Error::io("create", &path))?;
-    disk::sync_dir(dir)?;
-    Ok(DiskFile::new(file.file, path, faults))
+    let file = file.rename(path)?;
+    disk.sync_dir(dir)?;
+    Ok(file)
 }
 
 fn header_bytes(id: &LogId, epoch: u32, frontier: &Frontier) -> Vec<u8> {

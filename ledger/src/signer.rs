@@ -7,6 +7,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use uuid::Uuid;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::merkle::Frontier;
 use crate::reader::LogReader;
@@ -70,16 +71,27 @@ pub struct Signer {
     tree: Tree,
     file: PathBuf,
     last: Option<SignedCheckpoint>,
+    disk: Disk,
 }
 
 impl Signer {
     /// Reads what was signed last and compares it with the log. After an error the log must not be written to.
     /// Errors: all of [`SignError`].
     pub fn open(reader: &LogReader, office: Uuid, key: SigningKey) -> Result<Signer, SignError> {
+        Signer::open_on(Disk::default(), reader, office, key)
+    }
+
+    /// As [`Signer::open`], on a disk that may be watched.
+    pub fn open_on(
+        disk: Disk,
+        reader: &LogReader,
+        office: Uuid,
+        key: SigningKey,
+    ) -> Result<Signer, SignError> {
         let file = reader.dir().join("checkpoint");
         let last = last_signed(&file, office, &key.verifying_key())?;
         let tree = Tree::open(reader).map_err(SignError::Log)?;
-        let signer = Signer { office, key, reader: reader.clone(), tree, file, last };
+        let signer = Signer { office, key, reader: reader.clone(), tree, file, last, disk };
         signer.signed_frontier(&signer.head())?;
         Ok(signer)
     }
@@ -115,7 +127,7 @@ impl Signer {
             }
             let signed = SignedCheckpoint::sign(head, &self.key);
             // If we crash here: nobody has seen it. After: the next start holds the log to it.
-            signed.store(&self.file).map_err(SignError::Log)?;
+            signed.store_on(&self.disk, &self.file).map_err(SignError::Log)?;
             self.last = Some(signed);
         }
         Ok(self.last.as_ref().expect("BUG: it was set above, or was there"))

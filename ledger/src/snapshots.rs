@@ -8,15 +8,14 @@
 //!  128  payload
 //! ```
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crc32c::{crc32c, crc32c_append};
 
 use crate::bytes::{hash_at, u32_at, u64_at};
-use crate::disk;
-use crate::error::{Error, Result};
+use crate::disk::{self, Disk};
+use crate::error::Result;
 use crate::merkle::Hash;
 use crate::types::LogId;
 
@@ -56,18 +55,23 @@ pub struct Snapshot {
 pub struct Snapshots {
     folder: PathBuf,
     id: LogId,
+    disk: Disk,
 }
 
 impl Snapshots {
     /// Uses `folder` (made if need be), usually `snapshots` in the log's own. One writer at a time: the log's.
     /// Removes what an interrupted `put` left. Errors: Io.
     pub fn open(folder: &Path, id: LogId) -> Result<Snapshots> {
-        disk::create_dir(folder)?;
+        Snapshots::open_on(Disk::default(), folder, id)
+    }
+
+    /// As [`Snapshots::open`], on a disk that may be watched.
+    pub fn open_on(disk: Disk, folder: &Path, id: LogId) -> Result<Snapshots> {
+        disk.create_dir(folder)?;
         for name in disk::names(folder)?.iter().filter(|name| name.ends_with(".snap.new")) {
-            let path = folder.join(name);
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            disk.remove(&folder.join(name))?;
         }
-        Ok(Snapshots { folder: folder.to_owned(), id })
+        Ok(Snapshots { folder: folder.to_owned(), id, disk })
     }
 
     /// Keeps a state; replaces one at the same position. Durable when this returns. Errors: Io.
@@ -75,14 +79,12 @@ impl Snapshots {
     /// If we crash here: there is a `.new` file that opening removes, or the whole snapshot.
     pub fn put(&self, snapshot: NewSnapshot<'_>) -> Result<()> {
         let path = self.path(snapshot.position);
-        let temporary = path.with_extension("snap.new");
-        let mut file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
-        file.write_all(&self.header(&snapshot))
-            .and_then(|()| file.write_all(snapshot.payload))
-            .and_then(|()| file.sync_all())
-            .map_err(Error::io("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(Error::io("create", &path))?;
-        disk::sync_dir(&self.folder)
+        let file = self.disk.create(path.with_extension("snap.new"))?;
+        file.write(&self.header(&snapshot), 0)?;
+        file.write(snapshot.payload, HEADER_BYTES as u64)?;
+        file.sync()?;
+        file.rename(path)?;
+        self.disk.sync_dir(&self.folder)
     }
 
     /// The newest usable snapshot at or before `at_or_before`, made by `fold_version`.
@@ -172,7 +174,6 @@ impl Snapshots {
     }
 
     fn remove(&self, position: u64) -> Result<()> {
-        let path = self.path(position);
-        fs::remove_file(&path).map_err(Error::io("remove", &path))
+        self.disk.remove(&self.path(position))
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::syncfs;
 
 use crate::checkpoint::SignedCheckpoint;
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::error::{Error, Result};
 use crate::merkle::{Frontier, Hash, leaf_hash};
 use crate::reader::LogReader;
@@ -30,7 +30,7 @@ pub fn export_tiles(reader: &LogReader, checkpoint: &SignedCheckpoint, dir: &Pat
     if at.size > size {
         return Err(Error::NotReached { dir: reader.dir().to_owned(), size, asked: at.size });
     }
-    disk::create_dir(dir)?;
+    Disk::default().create_dir(dir)?;
     if !disk::names(dir)?.is_empty() {
         return Err(Error::NotEmpty { dir: dir.to_owned() });
     }
@@ -114,7 +114,7 @@ impl Export<'_> {
     fn write(&self, name: &Path, bytes: &[u8]) -> Result<()> {
         let path = self.dir.join(name);
         if let Some(folder) = path.parent() {
-            disk::create_dir(folder)?;
+            Disk::default().create_dir(folder)?;
         }
         fs::write(&path, bytes).map_err(Error::io("write", &path))
     }

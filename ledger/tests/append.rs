@@ -9,7 +9,7 @@ use std::thread;
 use common::*;
 use renaksi_ledger::merkle::{Frontier, leaf_hash};
 use renaksi_ledger::{
-    Commit, Entry, Error, Faults, Head, Log, LogId, LogKind, LogOptions, LogReader, Opened, verify,
+    Commit, Disk, Entry, Error, Head, Log, LogId, LogKind, LogOptions, LogReader, Opened, Recorder, verify,
 };
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ fn a_log_goes_on_over_many_segments() {
     assert_eq!(segments(dir.path()).len(), 33);
     drop(log);
 
-    let options = LogOptions { segment_bytes: 14_000, faults: None };
+    let options = LogOptions { segment_bytes: 14_000, disk: Disk::default() };
     let (mut log, opened) = Log::open_with(dir.path(), OFFICE, options).unwrap();
     assert_eq!((log.head(), opened.kept_commits), (head, 1));
     assert_eq!(all(&log.reader()), before);
@@ -121,8 +121,8 @@ fn a_crash_in_a_rotation_leaves_a_log_that_opens() {
     for step in 0..6 {
         for (sync, keep_bytes) in [(true, 0), (false, 0), (false, 40), (false, usize::MAX)] {
             let dir = folder();
-            let faults = Faults::default();
-            let options = LogOptions { segment_bytes: 1, faults: Some(faults.clone()) };
+            let faults = Recorder::default();
+            let options = LogOptions { segment_bytes: 1, disk: faults.clone().into() };
             let mut log = Log::create_with(dir.path(), OFFICE, 1, options).unwrap();
             log.append(&entries(1, 2)).unwrap();
             let head = log.append(&entries(2, 2)).unwrap();
@@ -144,7 +144,7 @@ fn a_crash_in_a_rotation_leaves_a_log_that_opens() {
 
 #[test]
 fn a_failed_write_or_sync_stops_the_log_until_it_is_opened_again() {
-    type Plan = fn(&Faults);
+    type Plan = fn(&Recorder);
     let plans: [(Plan, u64); 5] = [
         (|faults| faults.fail_write(0, 0), 2),
         (|faults| faults.fail_write(0, 30), 2),
@@ -154,8 +154,8 @@ fn a_failed_write_or_sync_stops_the_log_until_it_is_opened_again() {
     ];
     for (n, (plan, size)) in plans.into_iter().enumerate() {
         let dir = folder();
-        let faults = Faults::default();
-        let options = LogOptions { faults: Some(faults.clone()), ..LogOptions::default() };
+        let faults = Recorder::default();
+        let options = LogOptions { disk: faults.clone().into(), ..LogOptions::default() };
         let mut log = Log::create_with(dir.path(), OFFICE, 1, options).unwrap();
         let head = log.append(&entries(1, 2)).unwrap();
         plan(&faults);
@@ -206,7 +206,7 @@ fn pages_end_at_commit_boundaries() {
 #[test]
 fn a_reader_follows_while_the_log_grows() {
     let dir = folder();
-    let options = LogOptions { segment_bytes: 40_000, faults: None };
+    let options = LogOptions { segment_bytes: 40_000, disk: Disk::default() };
     let mut log = Log::create_with(dir.path(), OFFICE, 1, options).unwrap();
     let reader = log.reader();
     let followers: Vec<_> = (0..2)

@@ -9,8 +9,8 @@ use std::path::Path;
 use common::*;
 use ed25519_dalek::SigningKey;
 use renaksi_ledger::{
-    Checkpoint, CheckpointError, Error, Log, LogProof, LogReader, ProofError, SignError, SignedCheckpoint,
-    Signer, Tree, check_signed, verify_consistency,
+    Checkpoint, CheckpointError, Error, Log, LogProof, LogReader, Op, ProofError, Recorder, SignError,
+    SignedCheckpoint, Signer, Tree, check_signed, verify_consistency,
 };
 use tempfile::TempDir;
 
@@ -197,17 +197,38 @@ fn a_damaged_file_of_what_was_signed_stops_the_signing() {
 }
 
 #[test]
-fn a_checkpoint_that_could_not_be_kept_is_not_given() {
+fn a_checkpoint_is_durable_before_it_is_given_and_one_that_is_not_is_not_given() {
     let dir = folder();
     let mut log = Log::create(dir.path(), OFFICE, 1).unwrap();
-    let mut signer = signer(&log.reader()).unwrap();
-    signer.sign().unwrap();
+    let disk = Recorder::default();
+    let mut signer = Signer::open_on(disk.clone().into(), &log.reader(), OFFICE.office, key()).unwrap();
+    disk.record();
+    let note = signer.sign().unwrap().note().to_owned();
+    let (new, kept) = (dir.path().join("checkpoint.new"), dir.path().join("checkpoint"));
+    let expected = [
+        Op::Create(new.clone()),
+        Op::Write { path: new.clone(), offset: 0, bytes: note.clone().into_bytes() },
+        Op::Sync(new.clone()),
+        Op::Rename { from: new, to: kept.clone() },
+        Op::SyncDir(dir.path().to_owned()),
+    ];
+    assert_eq!(disk.ops(), expected);
+
     log.append(&entries(1, 3)).unwrap();
-    // The temporary file's name is taken by a folder.
-    fs::create_dir(dir.path().join("checkpoint.new")).unwrap();
-    assert!(matches!(signer.sign(), Err(SignError::Log(Error::Io { .. }))));
-    assert_eq!(signer.last().unwrap().checkpoint().size, 0);
-    fs::remove_dir(dir.path().join("checkpoint.new")).unwrap();
+    type Plan = fn(&Recorder);
+    let plans: [Plan; 4] = [
+        |disk| disk.fail_write(0, 0),
+        |disk| disk.fail_write(0, 40),
+        |disk| disk.fail_sync(0),
+        |disk| disk.fail_sync(1),
+    ];
+    for plan in plans {
+        plan(&disk);
+        assert!(matches!(signer.sign(), Err(SignError::Log(Error::Io { .. }))));
+        assert_eq!(signer.last().unwrap().note(), note);
+        // Whichever of the two is there after a crash, it is whole and the log goes with it.
+        assert!([0, 3].contains(&looked(&log.reader()).unwrap().unwrap().size));
+    }
     assert_eq!(signer.sign().unwrap().checkpoint().size, 3);
 }
 

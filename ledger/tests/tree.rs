@@ -29,7 +29,7 @@ fn fill(log: &mut Log, size: u64, lengths: &[u64]) {
 }
 
 fn log_of(dir: &Path, size: u64, lengths: &[u64]) -> Log {
-    let options = LogOptions { segment_bytes: 20_000, faults: None };
+    let options = LogOptions { segment_bytes: 20_000, ..LogOptions::default() };
     let mut log = Log::create_with(dir, OFFICE, 1, options).unwrap();
     fill(&mut log, size, lengths);
     log

@@ -9,7 +9,7 @@ use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::DeviceId;
 use renaksi_domain::people::{AddUnit, PeopleCommand, RevokeDevice};
 use renaksi_domain::{Code, RULES_VERSION};
-use renaksi_ledger::{Faults, Index, IndexBatch, LogOptions};
+use renaksi_ledger::{Index, IndexBatch, LogOptions, Recorder};
 use renaksi_proto::clock::Clock;
 use renaksi_proto::{chain, log, wire};
 use renaksi_server::office::Office;
@@ -84,8 +84,8 @@ async fn a_push_longer_than_a_commit_is_several_and_answered_once() {
 async fn a_failed_fsync_stops_the_office_and_nothing_is_read_from_what_it_left() {
     // The first part of a long push is durable, the second is not; or nothing is.
     for (syncs, commands, durable_at_least) in [(0, 1, 3), (1, 200, 4)] {
-        let faults = Faults::default();
-        let options = LogOptions { faults: Some(faults.clone()), ..LogOptions::default() };
+        let faults = Recorder::default();
+        let options = LogOptions { disk: faults.clone().into(), ..LogOptions::default() };
         let mut stage = Stage::with(options).await;
         faults.fail_sync(syncs);
         let feed: Vec<_> = (0..commands).map(|_| garbage(60_000)).collect();

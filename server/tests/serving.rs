@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use renaksi_ledger::{Faults, Log, LogOptions};
+use renaksi_ledger::{Log, LogOptions, Recorder};
 use renaksi_proto::chain;
 use renaksi_proto::log::Rejection;
 use renaksi_proto::wire::{self, enrolment_client::EnrolmentClient, sync_client::SyncClient};
@@ -92,8 +92,8 @@ fn proven<T>(data: &Data, message: T) -> Request<T> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_office_whose_disk_failed_does_not_say_that_it_serves() {
-    let faults = Faults::default();
-    let options = LogOptions { faults: Some(faults.clone()), ..LogOptions::default() };
+    let faults = Recorder::default();
+    let options = LogOptions { disk: faults.clone().into(), ..LogOptions::default() };
     let mut stage = Stage::with(options).await;
     let served = serve(&mut stage, Duration::from_secs(5)).await;
     let channel = connect(&stage.data, served.address).await;

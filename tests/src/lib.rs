@@ -20,6 +20,8 @@ pub struct Office {
     server: Option<Child>,
     address: String,
     homes: Vec<PathBuf>,
+    /// What the server's clock is, where it is not the file that is played.
+    server_clock: Option<String>,
 }
 
 /// A device of a person.
@@ -45,14 +47,14 @@ impl Ran {
     }
 }
 
-/// A program of this workspace, beside the test's own.
+/// A program of this workspace, of the same build as the one that runs.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("tests have a program");
-    let folder = test.ancestors().nth(2).expect("tests run from target/PROFILE/deps");
-    let program = folder.join(name);
-    assert!(program.exists(), "{} is missing: run `cargo build --workspace --bins` first", program.display());
-    program
+    let own = std::env::current_exe().expect("we have a program");
+    // Tests run from target/PROFILE/deps, programs from target/PROFILE.
+    let folders = own.ancestors().skip(1).take(2);
+    let found = folders.map(|folder| folder.join(name)).find(|program| program.is_file());
+    found.unwrap_or_else(|| panic!("{name} is missing: run `cargo build --workspace --bins` first"))
 }
 
 impl Office {
@@ -60,7 +62,13 @@ impl Office {
     #[must_use]
     pub fn found() -> Office {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut office = Office { dir, server: None, address: "127.0.0.1:0".to_owned(), homes: Vec::new() };
+        let mut office = Office {
+            dir,
+            server: None,
+            address: "127.0.0.1:0".to_owned(),
+            homes: Vec::new(),
+            server_clock: None,
+        };
         office.set_clock("2024-01-08T02:00:00Z");
         let ran = office.renaksid(&[
             "init",
@@ -101,6 +109,11 @@ impl Office {
         let new = self.path("clock.new");
         fs::write(&new, time).expect("a clock file");
         fs::rename(new, self.path("clock")).expect("a clock file");
+    }
+
+    /// From the next start on the server's clock stands still. Read from a file at every look, it would cost time.
+    pub fn stand_still(&mut self, time: &str) {
+        self.server_clock = Some(time.to_owned());
     }
 
     /// Starts the server; after a kill on the same address, because devices know it.
@@ -227,7 +240,8 @@ impl Office {
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.env("RENAKSI_CLOCK", format!("@{}", self.path("clock").display()));
+        let played = || format!("@{}", self.path("clock").display());
+        command.env("RENAKSI_CLOCK", self.server_clock.clone().unwrap_or_else(played));
         command
     }
 }

@@ -74,6 +74,18 @@ fn t7_who_asks_to_reopen_does_not_grant_it() {
     assert!(refused.is_some(), "{events:?}");
     story.administrator.ok(&["quarter", "decline-reopen", "1", "--reason", "tidak perlu"]);
     assert_eq!(quarter(&story.administrator, 1)["state"], "locked");
+    for (language, asked, refused, declined) in [
+        ("en", "reopening of TW 1 2024 until 2024-04-20 17:00 asked for", "refused:", "2024 declined"),
+        ("id", "pembukaan kembali TW 1 2024 sampai 2024-04-20 17:00 diajukan", "ditolak:", "2024 ditolak"),
+    ] {
+        let log = story.administrator.says(language, &["audit", "log"]).stdout;
+        assert!([asked, refused, declined].iter().all(|said| log.contains(said)), "{log}");
+    }
+    // A training office says what it is once a run.
+    let ask = ["quarter", "request-reopen", "1", "--until", "2024-04-20", "--reason", "koreksi"];
+    let said = story.kabid.says("en", &ask);
+    assert_eq!((said.code, said.stderr.lines().count()), (0, 1), "{said:?}");
+    story.administrator.ok(&["quarter", "decline-reopen", "1", "--reason", "tidak perlu"]);
     // Without a reason or with a time gone by nothing is asked.
     let past = ["quarter", "request-reopen", "1", "--until", "2024-04-01", "--reason", "x"];
     assert_eq!(code(&story.kabid.ends(&past, 4)), "REOPEN_PAST");
@@ -98,6 +110,19 @@ fn a_reopened_quarter_takes_entries_until_its_time_and_locks_by_itself() {
     let ask = ["quarter", "request-reopen", "1", "--until", "2024-07-12 17:00", "--reason", "bukti menyusul"];
     story.kabid.ok(&ask);
     story.administrator.ok(&["sync"]);
+    let asked = quarter(&story.administrator, 1);
+    assert_eq!(
+        (&asked["state"], &asked["requested_by"], &asked["until"]),
+        (&json!("reopen requested"), &json!("kabid-1"), &json!("2024-07-12T10:00:00Z"))
+    );
+    for (language, state) in
+        [("en", "reopening requested → 2024-07-12"), ("id", "pembukaan diajukan → 2024-07-12")]
+    {
+        let shown = story.administrator.says(language, &["quarter", "status", "--quarter", "1"]).stdout;
+        // The table wraps at blanks.
+        let words = state.split(' ');
+        assert!(words.into_iter().all(|word| shown.contains(word)), "{shown}");
+    }
     let needs = story.administrator.ok(&["status"])["needs"].clone();
     assert!(needs.as_array().unwrap().iter().any(|need| need["code"] == "grant_reopen"), "{needs}");
     story.administrator.ok(&["quarter", "grant-reopen", "1"]);
@@ -125,9 +150,35 @@ fn a_reopened_quarter_takes_entries_until_its_time_and_locks_by_itself() {
     let current: Vec<_> =
         shown["current"].as_array().unwrap().iter().map(|now| (&now["period"], &now["realised"])).collect();
     assert_eq!(current, [(&json!("quarter"), &json!("83")), (&json!("to_date"), &json!("83"))]);
+    assert_eq!(row["current"], shown["current"], "a row of the plan says it too");
+    for (language, now) in [("en", "by its entries it would now be 83"), ("id", "menurut entrinya kini 83")] {
+        let shown = story.officer.says(language, &["indicator", "show", GROWING, "--quarter", "2"]);
+        assert!(shown.stdout.contains("78") && shown.stdout.contains(now), "{shown:?}");
+        let plan = story.officer.says(language, &["plan", "show", "--quarter", "2"]);
+        assert!(plan.stderr.contains("TW 2") && plan.stderr.contains("2 indi"), "{plan:?}");
+    }
     let sum = story.officer.row(ROW, &["--quarter", "2"]);
     assert_eq!((&sum["realised"][0], &sum["year"]["realised"]), (&json!("44"), &json!("44")));
     story.office.end(&[&story.officer, &story.administrator]);
+}
+
+#[test]
+fn without_the_server_nothing_of_it_is_queued() {
+    let mut story = story();
+    story.office.stop();
+    for arguments in [
+        &["quarter", "request-reopen", "1", "--until", "2024-04-20", "--reason", "x"][..],
+        &["quarter", "grant-reopen", "1"],
+        &["quarter", "decline-reopen", "1", "--reason", "x"],
+        &["config", "set", "--due-days", "7"],
+        &["narrative", "set", ROW, "--quarter", "1", "--driver", "x"],
+    ] {
+        story.administrator.ends(arguments, 5);
+    }
+    assert_eq!(story.administrator.ok(&["status"])["pending"], 0);
+    story.office.start();
+    assert_eq!(story.administrator.ok(&["sync"])["pushed"], 0);
+    story.office.end(&[&story.administrator]);
 }
 
 #[test]
@@ -145,6 +196,10 @@ fn a_quarter_locks_by_itself_also_when_nobody_calls() {
     assert!(status["locked_position"].as_u64().unwrap() > first);
     let log = story.administrator.run(&["audit", "log", "--from", &(first + 1).to_string()]);
     assert!(log.stdout.contains("quarter.relocked"), "{}", log.stdout);
+    for (language, said) in [("en", "locked by itself"), ("id", "terkunci sendiri")] {
+        let log = story.administrator.says(language, &["audit", "log"]).stdout;
+        assert!(log.contains(&format!("TW 1 2024 {said}")), "{log}");
+    }
     story.office.end(&[&story.administrator]);
 }
 
@@ -228,6 +283,48 @@ fn bands_come_from_the_office_without_gap_or_overlap_and_90_5_is_above_90() {
 }
 
 #[test]
+fn several_settings_are_one_push_and_all_or_none() {
+    let story = story();
+    let before = story.administrator.ok(&["status"])["position"].to_string();
+    let bands = ["--band", "Kurang=..50", "--band", "Baik=50.."];
+    let rest = ["--due-days", "6", "--holiday", "2024-07-05", "--working-day", "2024-07-06"];
+    let set = story.administrator.ok(&[&["config", "set"], &bands[..], &rest].concat());
+    assert_eq!((&set["due_days"], &set["working_days"]), (&json!(6), &json!(["2024-07-06"])));
+    let events = |arguments: &[&str]| {
+        let log = story.administrator.run(&[&["audit", "log", "--from", &before], arguments].concat());
+        let events: Vec<Value> = log.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        events
+            .into_iter()
+            .filter(|event| event["type"].as_str().unwrap().starts_with("config."))
+            .collect::<Vec<_>>()
+    };
+    let recorded = events(&[]);
+    let kinds: Vec<&Value> = recorded.iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds, ["config.bands_set", "config.due_days_set", "config.holidays_set"]);
+    assert!(recorded.iter().all(|event| event["time"] == recorded[0]["time"]), "one commit: {recorded:?}");
+    for (language, words) in [
+        ("en", ["bands of the ratings set", "due 6 working days", "holidays and working days set"]),
+        ("id", ["predikat ditetapkan", "batas entri 6 hari kerja", "hari libur dan hari kerja ditetapkan"]),
+    ] {
+        let log = story.administrator.says(language, &["audit", "log", "--from", &before]);
+        assert!(words.iter().all(|word| log.stdout.contains(word)), "{log:?}");
+    }
+    let shown = story.administrator.says("id", &["config", "show"]);
+    for word in ["Kurang", "Di atas %", "Hari kerja sampai batas", "TW 2 2024-07-08", "Hari libur 2024"] {
+        assert!(shown.stdout.contains(word), "{word}: {}", shown.stdout);
+    }
+    // One that the rules refuse, and none is recorded.
+    let gap = ["config", "set", "--due-days", "9", "--band", "A=..10", "--band", "B=20.."];
+    assert_eq!(code(&story.administrator.ends(&gap, 4)), "BANDS_GAP");
+    let both = ["config", "set", "--due-days", "9", "--holiday", "2024-10-04", "--working-day", "2024-10-04"];
+    assert_eq!(code(&story.administrator.ends(&both, 4)), "CONFIG_INVALID");
+    assert_eq!(events(&[]).len(), 3);
+    let then = story.administrator.ok(&["config", "show", "--as-of", &before]);
+    assert_eq!((&then["due_days"], &then["bands"][4]["name"]), (&json!(5), &json!("Sangat Tinggi")));
+    story.office.end(&[&story.administrator]);
+}
+
+#[test]
 fn t2_due_dates_follow_working_days_and_holidays_and_late_begins_at_midnight() {
     let story = story();
     let due = |device: &Device| device.ok(&["config", "show"])["due"].clone();
@@ -255,16 +352,18 @@ fn a_lock_first_lists_what_is_open_and_who_has_not_synchronised() {
     let story = story();
     story.office.set_clock("2024-03-20T03:00:00Z");
     let entry = story.officer.add(ROW, "1", "2024-03-20");
+    let returned = story.officer.add(ROW, "2", "2024-03-20");
     story.officer.ok(&["sync"]);
+    story.kabid.ok(&["entry", "return", &returned, "--reason", "bukti kurang"]);
     story.office.set_clock("2024-04-10T03:00:00Z");
     story.kabid.ok(&["sync"]);
     let asked = story.administrator.ok(&["quarter", "lock", "1"]);
-    assert_eq!(asked["unverified"], json!([entry]));
+    assert_eq!((&asked["unverified"], &asked["returned"]), (&json!([entry]), &json!([returned])));
     let unseen = asked["not_synchronised"].as_array().unwrap();
     assert_eq!(unseen.iter().map(|seen| &seen["owner"]).collect::<Vec<_>>(), [&json!("petugas-1")]);
     story.head.ok(&["quarter", "reject-lock", "1", "--reason", "tunggu petugas"]);
-    // A visit that leaves no record counts, too.
-    story.officer.ok(&["sync"]);
+    // A visit that leaves no record counts, too; what was returned needs its author.
+    story.officer.ends(&["sync"], 3);
     assert_eq!(story.administrator.ok(&["quarter", "lock", "1"])["not_synchronised"], json!([]));
     story.office.end(&[&story.administrator]);
 }
@@ -289,6 +388,14 @@ fn narratives_have_versions_and_are_read_as_of_then() {
     let history = story.kabid.ok(&["narrative", "show", ROW, "--quarter", "2", "--history"]);
     assert_eq!(history["versions"].as_array().unwrap().len(), 2);
     assert_eq!(history["versions"][0]["author"], "kabid-1");
+    let narratives = story.kabid.ok(&["indicator", "show", ROW])["narratives"].clone();
+    assert_eq!(narratives[1]["follow_up"], "Jadwal ulang");
+    for (language, head, sentence) in [("en", "Drivers", "written"), ("id", "Faktor pendorong", "ditulis")] {
+        let shown = story.kabid.says(language, &["indicator", "show", ROW, "--quarter", "2"]).stdout;
+        assert!(shown.contains(head) && shown.contains("Dukungan desa"), "{shown}");
+        let log = story.kabid.says(language, &["audit", "log", "--indicator", ROW]).stdout;
+        assert!(log.contains(sentence), "{log}");
+    }
     let denied = ["narrative", "set", ROW, "--quarter", "2", "--driver", "x"];
     assert_eq!(code(&story.officer.ends(&denied, 6)), "ROLE_MAY_NOT");
     assert_eq!(

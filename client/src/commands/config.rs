@@ -184,6 +184,30 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_setting_is_one_command() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let args = SetArgs {
+            band: texts(&["Kurang=..50", "Baik=50.."]),
+            standard_bands: false,
+            due_days: Some(7),
+            holiday: texts(&["2024-04-10", "2024-04-11"]),
+            working_day: texts(&["2024-04-13"]),
+        };
+        let day = |text| Date::parse(text).unwrap();
+        let [ConfigCommand::SetBands(bands), rest @ ..] = &*commands(&args).unwrap() else {
+            panic!("bands first")
+        };
+        assert_eq!(bands.len(), 2);
+        let days = ConfigCommand::SetDays {
+            holidays: vec![day("2024-04-10"), day("2024-04-11")],
+            working_days: vec![day("2024-04-13")],
+        };
+        assert_eq!(rest, [ConfigCommand::SetDueDays(7), days]);
+        let wrong = SetArgs { holiday: texts(&["10 April"]), ..args };
+        assert_eq!(commands(&wrong).unwrap_err().cause().code, "BAD_DATE");
+    }
+
+    #[test]
     fn the_days_of_a_year_are_those_that_differ_from_the_week() {
         let mut config = Config::default();
         let day = |text| Date::parse(text).unwrap();

@@ -29,7 +29,6 @@ pub enum NarrativeCommandLine {
 
 /// What to write.
 #[derive(Clone, Debug, Args)]
-#[group(id = "texts", required = true, multiple = true, args = ["driver", "obstacle", "follow_up"])]
 pub struct SetArgs {
     /// An indicator's code or words of its name
     #[arg(value_name = "CODE|TEXT")]
@@ -37,6 +36,14 @@ pub struct SetArgs {
     /// 1 to 4
     #[arg(long, value_name = "N")]
     pub quarter: u32,
+    #[command(flatten)]
+    pub written: Written,
+}
+
+/// The texts, one at least.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Written {
     /// What drove it (faktor pendorong)
     #[arg(long, value_name = "TEXT")]
     pub driver: Option<String>,
@@ -79,9 +86,9 @@ pub async fn run(ctx: &Context, command: NarrativeCommandLine) -> Result<Done, C
 async fn set(ctx: &Context, args: &SetArgs) -> Result<Done, ClientError> {
     let quarter = find::quarter(args.quarter)?;
     let said = [
-        paragraph("--driver", args.driver.as_deref())?,
-        paragraph("--obstacle", args.obstacle.as_deref())?,
-        paragraph("--follow-up", args.follow_up.as_deref())?,
+        paragraph("--driver", args.written.driver.as_deref())?,
+        paragraph("--obstacle", args.written.obstacle.as_deref())?,
+        paragraph("--follow-up", args.written.follow_up.as_deref())?,
     ];
     let mut device = fresh(ctx).await?;
     let state = &device.view().confirmed;

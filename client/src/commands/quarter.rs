@@ -6,12 +6,11 @@ use clap::Subcommand;
 use renaksi_domain::State;
 use renaksi_domain::command::Command;
 use renaksi_domain::entry::{Entry, EntryCommand, State as EntryState};
-use renaksi_domain::figures::{Period, current_line, line};
 use renaksi_domain::held::Held;
 use renaksi_domain::ids::CommandKey;
 use renaksi_domain::indicator::Indicator;
 use renaksi_domain::quarter::{PlanQuarter, QuarterCommand, QuarterState};
-use renaksi_domain::time::{Quarter, Timestamp};
+use renaksi_domain::time::{Quarter, Timestamp, Zone};
 use renaksi_proto::log::Texts;
 use serde_json::{Value, json};
 
@@ -23,6 +22,7 @@ use crate::error::{ClientError, Rejected};
 use crate::find;
 use crate::render::{self, Align, Column};
 use crate::text;
+use crate::view;
 
 /// `renaksi quarter …`
 #[derive(Clone, Debug, Subcommand)]
@@ -89,20 +89,20 @@ pub async fn run(ctx: &Context, command: QuarterCommandLine) -> Result<Done, Cli
         QuarterCommandLine::Due => due(ctx),
         QuarterCommandLine::Lock { quarter } => lock(ctx, quarter).await,
         QuarterCommandLine::ApproveLock { quarter } => {
-            decide(ctx, quarter, QuarterCommand::Approve, None).await
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::Approve(about)), None).await
         }
         QuarterCommandLine::RejectLock { quarter, reason } => {
-            decide(ctx, quarter, QuarterCommand::Reject, Some(reason)).await
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::Reject(about)), Some(reason)).await
         }
         QuarterCommandLine::RequestReopen { quarter, until, reason } => {
-            let until = find::time(&until, ctx.device()?.view().confirmed.zone())?;
-            decide(ctx, quarter, |about| QuarterCommand::RequestReopen(about, until), Some(reason)).await
+            let ask = |about, zone| Ok(QuarterCommand::RequestReopen(about, find::time(&until, zone)?));
+            decide(ctx, quarter, ask, Some(reason)).await
         }
         QuarterCommandLine::GrantReopen { quarter } => {
-            decide(ctx, quarter, QuarterCommand::GrantReopen, None).await
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::GrantReopen(about)), None).await
         }
         QuarterCommandLine::DeclineReopen { quarter, reason } => {
-            decide(ctx, quarter, QuarterCommand::DeclineReopen, Some(reason)).await
+            decide(ctx, quarter, |about, _| Ok(QuarterCommand::DeclineReopen(about)), Some(reason)).await
         }
     }
 }
@@ -221,11 +221,8 @@ fn until_of(quarter: QuarterState) -> Option<Timestamp> {
 /// Indicators whose entries now give other figures than the lock froze, because an earlier quarter was opened again.
 fn differing(state: &State, about: PlanQuarter) -> usize {
     let indicators = state.plan(about.year).into_iter().flat_map(|plan| &plan.indicators);
-    let periods = [Period::Quarter(about.quarter), Period::ToDate(about.quarter)];
     let differs = |indicator: &&Indicator| {
-        periods.iter().any(|period| {
-            line(state, indicator, *period).basis != current_line(state, indicator, *period).basis
-        })
+        view::differences(state, indicator).iter().any(|differing| differing.period.last() == about.quarter)
     };
     match state.is_locked(about) {
         true => indicators.filter_map(|id| state.indicator(*id)).filter(differs).count(),
@@ -378,17 +375,19 @@ fn list_entries(
     entries.into_iter().map(|(_, entry)| state.public_id(entry.key)).collect()
 }
 
+/// `make` is given the office's zone, which only an open device knows: what can be understood without one comes first, and
+/// the device is opened once.
 async fn decide(
     ctx: &Context,
     number: u32,
-    make: impl FnOnce(PlanQuarter) -> QuarterCommand,
+    make: impl FnOnce(PlanQuarter, Zone) -> Result<QuarterCommand, ClientError>,
     reason: Option<String>,
 ) -> Result<Done, ClientError> {
     let quarter = find::quarter(number)?;
     let texts = Texts { reason: find::said_maybe("--reason", reason.as_deref())?, ..Texts::default() };
     let mut device = fresh(ctx).await?;
     let about = PlanQuarter { year: ctx.year(&device.view().confirmed, device.now())?, quarter };
-    let command = make(about);
+    let command = make(about, device.view().confirmed.zone())?;
     let key = format!("quarter.done.{}", Command::Quarter(command.clone()).name().replace("quarter.", ""));
     let receipts = ask(&mut device, vec![(Command::Quarter(command), texts)]).await?;
     let state = &device.view().confirmed;
@@ -426,6 +425,7 @@ mod tests {
     use renaksi_domain::time::Date;
 
     use super::*;
+    use crate::commands::audit::fixture::Office;
 
     #[test]
     fn held_work_waits_in_the_quarter_of_its_day() {
@@ -454,5 +454,24 @@ mod tests {
         }
         assert_eq!(tallies(&state, 2024).map(|tally| tally.held), [1, 1, 0, 0]);
         assert_eq!(tallies(&state, 2025).map(|tally| tally.held), [0; 4]);
+    }
+
+    #[test]
+    fn a_quarter_says_until_when_it_is_open_again_or_shall_be() {
+        let mut office = Office::established();
+        office.lock(Quarter::Q1);
+        let about = PlanQuarter { year: 2024, quarter: Quarter::Q1 };
+        let until = find::time("2024-07-20 17:00", office.state.zone()).unwrap();
+        let said = |office: &Office| {
+            let now = office.state.quarter_state(about);
+            (state_in_words(&office.state, now), until_of(now).map(Timestamp::rfc3339))
+        };
+        assert_eq!(said(&office).1, None);
+        for ask in [QuarterCommand::RequestReopen(about, until), QuarterCommand::GrantReopen(about)] {
+            office.done(Command::Quarter(ask));
+            let (words, when) = said(&office);
+            assert!(words.ends_with("→ 2024-07-20 17:00"), "{words}");
+            assert_eq!(when.as_deref(), Some("2024-07-20T10:00:00Z"));
+        }
     }
 }

@@ -18,15 +18,15 @@ use crate::office::Office;
 
 /// What a server does with what devices send: the next sequence only, duplicates answered with the first receipt.
 #[derive(Default)]
-struct Server {
-    state: State,
-    records: Vec<Record>,
+pub struct Server {
+    pub state: State,
+    pub records: Vec<Record>,
     receipts: BTreeMap<CommandKey, Outcome>,
 }
 
 impl Server {
     /// One command; `None` when another has to come before it, and nothing is stored.
-    fn receive(&mut self, envelope: &Envelope, now: Timestamp) -> Option<Outcome> {
+    pub fn receive(&mut self, envelope: &Envelope, now: Timestamp) -> Option<Outcome> {
         let key = envelope.key();
         if envelope.origin != Origin::HOST {
             if let Some(first) = self.receipts.get(&key) {
@@ -92,7 +92,7 @@ fn deliver(office: &Office, noise: &[(u8, u8)]) -> Result<Server, TestCaseError>
 }
 
 /// Every figure of every indicator as it is printed.
-fn figures(state: &State, kinds: &[Kind]) -> Vec<String> {
+pub fn figures(state: &State, kinds: &[Kind]) -> Vec<String> {
     let mut all = Vec::new();
     let told = |kind: Kind| kinds.contains(&kind);
     for indicator in state.indicators.iter().filter(|i| i.settings.iter().all(|s| told(s.kind))) {
@@ -105,7 +105,7 @@ fn figures(state: &State, kinds: &[Kind]) -> Vec<String> {
     all
 }
 
-const ALL_KINDS: [Kind; 5] = [Kind::Sum, Kind::Cumulative, Kind::Latest, Kind::Average, Kind::Ratio];
+pub const ALL_KINDS: [Kind; 5] = [Kind::Sum, Kind::Cumulative, Kind::Latest, Kind::Average, Kind::Ratio];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]

@@ -21,10 +21,11 @@ fn r4_two_devices_amend_the_same_version() {
     office.at("2024-05-14 09:00");
     office.does("ayu add uttp 10 2024-05-14");
     office.does("ayu amend ayu/1@ayu/1 40 2024-05-14");
-    office.is_held("ayu2 amend ayu/1@ayu/1 45 2024-05-14", "VERSION_MOVED base=1 version=2");
+    let [one, two] = ["ayu/1", "ayu/2"].map(|name| office.state.public_id(key(name)));
+    let moved = format!("VERSION_MOVED base={one} version={two}");
+    office.is_held("ayu2 amend ayu/1@ayu/1 45 2024-05-14", &moved);
     office.expect("uttp", Q(Q2), "585 | 40 | not reported | 6.84 | NOT_VERIFIED");
-    let entry = office.state.public_id(key("ayu/1"));
-    office.is_refused("kabid verify ayu/1@ayu/1", &format!("VERSION_MOVED base=1 version=2 entry={entry}"));
+    office.is_refused("kabid verify ayu/1@ayu/1", &format!("{moved} entry={one}"));
     office.does("kabid verify ayu/1@ayu/2");
     // The administrator decides for the second after all: its value stands, and it is verified anew.
     office.does("admin release ayu2/1");
@@ -38,8 +39,9 @@ fn an_amendment_of_what_another_device_voided_is_held_not_lost() {
     office.at("2024-05-14 09:00");
     office.does("ayu add uttp 10 2024-05-14");
     office.does("ayu void ayu/1");
-    office.is_held("ayu2 amend ayu/1@ayu/1 12 2024-05-14", "VERSION_MOVED base=1 version=2");
-    let entry = office.state.public_id(key("ayu/1"));
+    let [entry, void] = ["ayu/1", "ayu/2"].map(|name| office.state.public_id(key(name)));
+    let moved = format!("VERSION_MOVED base={entry} version={void}");
+    office.is_held("ayu2 amend ayu/1@ayu/1 12 2024-05-14", &moved);
     office.is_refused(
         "ayu amend ayu/1@ayu/2 9 2024-05-14",
         &format!("ENTRY_NOT_COUNTED entry={entry} state=voided"),
@@ -317,4 +319,33 @@ fn a_percentage_may_be_negative_whatever_its_kind_and_a_reading_whatever_its_uni
     office.does("ayu add tera -2,24 2024-05-20");
     office.does("ayu add uttp -3 2024-05-20");
     office.is_refused("ayu add asn -3 2024-05-20", "NEGATIVE_COUNT indicator=1.1.1.2 quantity=-3");
+}
+
+/// "Increments add up; … an entry is amended or voided …, with a reason": a void without one is refused, an amendment is
+/// not. (The command line asks for one; the rules do not.)
+#[test]
+fn an_amendment_needs_a_reason() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00").does("ayu add uttp 5 2024-05-14");
+    office.reason = false;
+    office.is_refused("ayu amend ayu/1 6 2024-05-14", "REASON_MISSING command=entry.amended");
+}
+
+/// A cause names what it is about: the part that is below zero is the denominator.
+#[test]
+fn a_negative_denominator_is_the_one_that_is_named() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00");
+    office.is_refused("citra add aktif 3/-4 2024-05-13", "NEGATIVE_COUNT indicator=2.1 quantity=-4");
+}
+
+/// "Held work shows its exact cause": base and version are named apart, also when they are of two devices.
+#[test]
+fn a_moved_version_of_another_device_is_told_apart_from_its_base() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00").does("ayu add uttp 1 2024-05-14");
+    office.does("ayu2 amend ayu/1@ayu/1 2 2024-05-14");
+    let (held, _) = office.ask("ayu amend ayu/1@ayu/1 3 2024-05-14");
+    let cause = &office.state.held[&held].cause;
+    assert_ne!(cause.detail("base"), cause.detail("version"), "{cause}");
 }

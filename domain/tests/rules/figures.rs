@@ -301,3 +301,59 @@ fn an_incomplete_target_has_its_partial_number() {
     assert_eq!(office.line("opini", Year).target.number(), None);
     assert_eq!(office.line("uttp", Year).target.number().unwrap().plain(), "945");
 }
+
+/// "A percentage recorded without its parts cannot be combined …: the later reading replaces the earlier, and the reader
+/// is told so", where a ratio to date is "over all entries to date".
+#[test]
+fn a_ratio_to_date_tells_that_a_quarter_without_parts_was_not_combined() {
+    for (first, second) in [("3000/6000", "70"), ("50", "1600/2000"), ("50", "80")] {
+        let mut office = Office::established();
+        office.at("2024-05-14 08:00");
+        office.does(&format!("citra add aktif {first} 2024-02-13"));
+        office.does(&format!("citra add aktif {second} 2024-05-13"));
+        let told = office.line("aktif", ToDate(Q2)).not_aggregable;
+        assert!(told, "{first} then {second}: {}", office.figures("aktif", ToDate(Q2)));
+    }
+}
+
+/// "Average … mean of quarters that have a target and a reading": nothing is due of what is retired, and its target
+/// leaves that quarter out.
+#[test]
+fn the_mean_of_a_year_leaves_out_the_quarters_in_which_it_is_retired() {
+    let mut office = Office::draft();
+    office.does("admin set uttp kind average");
+    office.does("admin establish 2024");
+    office.does("head approve-plan 2024");
+    office.at("2024-07-10 09:00");
+    office.does("ayu add uttp 100 2024-06-10");
+    office.does("ayu add uttp 200 2024-07-10");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 retire uttp");
+    office.does("admin submit 1");
+    office.does("head approve 1");
+    // The target is the mean of 70 and 585; the readings are those of the same quarters.
+    office.expect("uttp", Year, "327.50 | 100.00 | not reported | 30.53 | NOT_VERIFIED");
+}
+
+/// "The four never collapse", "a realisation of 0 is 0 %": nobody reported a 0 here. Three of four are no 0 when the kind
+/// becomes one that adds up; whatever is shown instead, it is no number that nobody gave.
+#[test]
+fn readings_with_parts_are_never_shown_as_0() {
+    let mut office = Office::draft();
+    office.at("2024-05-14 08:00");
+    office.does("citra add aktif 3/4 2024-05-13");
+    for kind in ["sum", "cumulative", "average"] {
+        office.does(&format!("admin set aktif kind {kind}"));
+        let shown = office.figures("aktif", Q(Q2));
+        assert!(!shown.contains(" 0.00 "), "{kind}: {shown}");
+    }
+}
+
+/// "A text target takes a text realisation, is shown beside it": also beside the year's, whatever the kind.
+#[test]
+fn a_text_of_an_average_is_shown_beside_the_year() {
+    let mut office = Office::draft();
+    office.does("admin set opini kind average");
+    office.at("2024-12-14 08:00").does("citra add opini \"WTP\" 2024-12-14");
+    office.expect("opini", Year, "WTP | WTP | not reported | TARGET_IS_TEXT | TARGET_IS_TEXT");
+}

@@ -194,3 +194,28 @@ fn a_carried_over_entry_goes_on_counting_where_it_was_carried() {
     office.does("ayu amend ayu/1@ayu/2 10 2024-04-02");
     office.expect("uttp", Q(Q2), "585 | 10 | not reported | 1.71 | NOT_VERIFIED");
 }
+
+/// An entry that was carried over goes on counting where it was carried (so it is when its author amends it directly);
+/// a held amendment of it that is released goes there too.
+#[test]
+fn a_released_amendment_of_what_was_carried_over_counts_where_it_was_carried() {
+    let mut office = Office::established();
+    office.lock(1);
+    office.is_held("ayu add uttp 8 2024-03-28", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
+    office.does("admin release ayu/1 in 2");
+    office.does("ayu amend ayu/1 9 2024-03-28");
+    office.ask("ayu2 amend ayu/1@ayu/1 10 2024-03-28");
+    office.does("admin release ayu2/1");
+    office.expect("uttp", Q(Q2), "585 | 10 | not reported | 1.71 | NOT_VERIFIED");
+}
+
+/// "Held work shows its exact cause": after a dismissal the entry will never come.
+#[test]
+fn a_change_of_a_dismissed_entry_does_not_wait_for_it() {
+    let mut office = Office::established();
+    office.at("2024-05-14 08:00");
+    office.ask("ayu add koperasi 1 2024-05-14");
+    office.does("admin dismiss ayu/1");
+    let entry = office.state.public_id(key("ayu/1"));
+    office.is_refused("ayu amend ayu/1@ayu/1 2 2024-05-14", &format!("UNKNOWN_ENTRY entry={entry}"));
+}

@@ -1,6 +1,7 @@
 //! Random histories: small numbers that become plausible commands against whatever the office is by then.
 
 use proptest::prelude::*;
+use renaksi_domain::indicator::{Level, Polarity};
 use renaksi_domain::people::GrantState;
 use renaksi_domain::quarter::{QuarterCommand, QuarterState, due_by_itself};
 use renaksi_domain::revision::RevisionState;
@@ -32,6 +33,98 @@ pub fn play(steps: &[Step]) -> Office {
         office.ask(&words);
     }
     office
+}
+
+/// Plays the steps on the draft plan from 10 January on: every fourth is about the draft itself.
+pub fn play_draft(steps: &[Step]) -> Office {
+    let mut office = Office::draft();
+    office.at("2024-01-10 08:00");
+    for step in steps {
+        office.now = office.now.plus_micros(i64::from(step.5) * 3_600_000_000);
+        while let Some(QuarterCommand::Relock(due)) = due_by_itself(&office.state, office.now) {
+            office.does(&format!("host relock {}", due.quarter.number()));
+        }
+        match step.1 % 4 {
+            0 if step.4.is_multiple_of(8) => import_again(&mut office),
+            0 => drop(office.ask(&of_a_draft(*step))),
+            _ => drop(office.ask(&words(&office.state, *step, office.state.day(office.now)))),
+        }
+    }
+    office
+}
+
+/// Plays the steps from July on, with two quarters locked: mostly they are opened again, filled and left to lock.
+pub fn play_reopened(steps: &[Step]) -> Office {
+    let mut office = Office::established();
+    for (day, quarter) in [("2024-03-20", 1), ("2024-05-20", 2)] {
+        office.at(&format!("{day} 08:00"));
+        for words in ["citra add koperasi 39", "ayu add uttp 70", "ayu add tera 12,5", "citra add aktif 3/4"]
+        {
+            office.does(&format!("{words} {day}"));
+        }
+        office.lock(quarter);
+    }
+    office.at("2024-07-10 08:00");
+    for step in steps {
+        office.now = office.now.plus_micros(i64::from(step.5) * 3_600_000_000);
+        while let Some(QuarterCommand::Relock(due)) = due_by_itself(&office.state, office.now) {
+            office.does(&format!("host relock {}", due.quarter.number()));
+        }
+        let words = of_reopened(&office.state, *step, office.state.day(office.now));
+        office.ask(&words);
+    }
+    office
+}
+
+fn of_reopened(state: &State, step: Step, today: Date) -> String {
+    let (who, what, a, b, c, d) = step;
+    let requested = state.plans[0].quarters.iter().position(|q| q.name() == "reopen requested");
+    let (officer, indicator) =
+        [("ayu", "uttp"), ("citra", "koperasi"), ("ayu", "tera"), ("citra", "aktif")][usize::from(a % 4)];
+    let value = if indicator == "aktif" { format!("{c}/{}", 1 + u32::from(b)) } else { c.to_string() };
+    let on = format!("2024-{:02}-{:02}", 1 + b % 6, 1 + d % 28);
+    match what % 12 {
+        0 | 1 => {
+            format!("kabid request-reopen {} {}T17:00", 1 + a % 2, today.plus_days(5 + i32::from(b % 30)))
+        }
+        2 | 3 => format!("admin grant-reopen {}", 1 + requested.unwrap_or(0)),
+        4..=7 => format!("{officer} add {indicator} {value} {on}"),
+        8 => format!("{} verify {}", pick(&["kabid", "kabidkop"], who), entry(state, a, officer)),
+        9 => format!("{officer} void {}", entry(state, a, officer)),
+        _ => words(state, (who, b, a, c, d, who), today),
+    }
+}
+
+/// The whole import once more, whether or not it is still admitted.
+fn import_again(office: &mut Office) {
+    office.ask("admin start-import 2024");
+    for (name, level, ..) in PLAN {
+        if level == Level::Strategic {
+            office.ask("admin objective");
+        }
+        office.ask(&format!("admin row {name}"));
+    }
+    office.ask("admin finish-import 2024 2 10");
+}
+
+fn of_a_draft((_, _, a, b, c, d): Step) -> String {
+    // What was imported again has other ids: sometimes those of the second import.
+    let which = usize::from(a) % PLAN.len();
+    let indicator = if a.is_multiple_of(3) { (which + 11).to_string() } else { PLAN[which].0.to_owned() };
+    let kinds = ["sum", "cumulative", "latest", "average", "ratio"];
+    match c % 8 {
+        0 => format!("admin set {indicator} kind {}", pick(&kinds, b)),
+        1 => format!(
+            "admin set {indicator} target {}={}",
+            1 + b % 4,
+            pick(&["-", "blank", "0", "7,5", "40"], d)
+        ),
+        2 => format!("admin set {indicator} polarity {} cap 120", pick(&["higher", "lower"], b)),
+        3 => format!("admin set {indicator} year-target {} unit {}", pick(&["none", "945"], b), 1 + d % 3),
+        4 | 5 => "admin establish 2024".to_owned(),
+        6 => format!("{} 2024", pick(&["head send-back", "admin recall"], b)),
+        _ => "head approve-plan 2024".to_owned(),
+    }
 }
 
 fn pick<'a>(of: &[&'a str], number: u8) -> &'a str {
@@ -158,7 +251,16 @@ fn entry(state: &State, number: u8, officer: &str) -> String {
 fn change(state: &State, indicator: &str, a: u8, b: u8, quarter: u8) -> String {
     let known = state.indicator(crate::office::id(indicator)).unwrap();
     let settings = known.settings[usize::from(quarter) - 1];
-    match b % 5 {
+    match b % 9 {
+        5 => {
+            let new = if settings.polarity == Polarity::Higher { Polarity::Lower } else { Polarity::Higher };
+            format!("polarity {indicator} {} {}", settings.polarity.name(), new.name())
+        }
+        6 => format!("formula {indicator} {} {}", settings.formula.name(), pick(&["mirrored", "inverse"], a)),
+        7 => {
+            let measure = &known.facets[usize::from(quarter) - 1].measure;
+            format!("rename {indicator} {measure} nama-{}", a % 5)
+        }
         0 => format!("retire {indicator}"),
         1 => {
             format!("kind {indicator} {} {}", settings.kind.name(), pick(&["sum", "cumulative", "latest"], a))

@@ -3,18 +3,24 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod corners;
 mod delivery;
+mod devices;
 mod entries;
 mod figures;
 mod held;
 mod histories;
 mod history;
 mod office;
+mod page;
 mod plan;
+mod promises;
 mod quarters;
 mod rejections;
 mod reopening;
 mod revisions;
 mod roles;
+mod running;
+mod sentences;
 mod settings;
 mod words;

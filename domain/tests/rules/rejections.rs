@@ -48,8 +48,8 @@ established  | ayu add uttp 1/2 2024-05-14            | refused READING_MISMATCH
 voided       | ayu void ayu/1                         | refused ENTRY_NOT_COUNTED entry={ayu/1} state=voided
 voided       | kabid verify ayu/1                     | refused ENTRY_NOT_COUNTED entry={ayu/1} state=voided
 verified     | kabid verify ayu/1                     | refused ALREADY_JUDGED entry={ayu/1} state=verified
-recorded     | kabid verify ayu/1@ayu/9               | refused VERSION_MOVED base=9 version=1 entry={ayu/1}
-recorded     | ayu amend ayu/1@ayu/9 2 2024-05-14     | held VERSION_MOVED base=9 version=1
+recorded     | kabid verify ayu/1@ayu/9               | refused VERSION_MOVED base={ayu/9} version={ayu/1} entry={ayu/1}
+recorded     | ayu amend ayu/1@ayu/9 2 2024-05-14     | held VERSION_MOVED base={ayu/9} version={ayu/1}
 silent       | ayu void ayu/1                         | refused REASON_MISSING command=entry.voided
 silent       | kabid return ayu/1                     | refused REASON_MISSING command=entry.returned
 established  | admin draft R1 3 2024 unreasoned       | refused REASON_MISSING revision=R1 year=2024
@@ -203,15 +203,16 @@ fn scene(name: &str) -> Office {
     office
 }
 
-/// Replaces `{ayu/1}` by the entry's public id.
+/// Replaces each `{ayu/1}` by the entry's public id.
 fn with_ids(office: &Office, expected: &str) -> String {
-    match (expected.find('{'), expected.find('}')) {
-        (Some(from), Some(to)) => {
-            let id = office.state.public_id(key(&expected[from + 1..to]));
-            format!("{}{id}{}", &expected[..from], &expected[to + 1..])
-        }
-        _ => expected.to_owned(),
+    let mut parts = expected.split('{');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap();
+        text.push_str(&office.state.public_id(key(name)));
+        text.push_str(rest);
     }
+    text
 }
 
 #[test]

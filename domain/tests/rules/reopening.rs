@@ -187,3 +187,19 @@ fn a_year_whose_last_quarter_is_locked_is_what_that_lock_froze() {
     office.expect("uttp", ToDate(Q4), "945 | 655 | not reported | 69.31 | NOT_VERIFIED");
     office.expect("koperasi", Q(Q3), "117 | 78 | not reported | 66.67 | NOT_VERIFIED");
 }
+
+/// A running total that a lock froze is gone on from, also when nothing of it is left among the entries.
+#[test]
+fn a_running_total_goes_on_from_what_a_later_lock_froze_though_its_entries_are_voided() {
+    let mut office = Office::established();
+    office.at("2024-03-20 08:00").does("citra add koperasi 39 2024-03-20");
+    office.lock(1);
+    office.lock(2);
+    office.expect("koperasi", ToDate(Q2), "78 | 39 | not reported | 50.00 | NOT_VERIFIED");
+    office.does("kabidkop request-reopen 1 2024-07-20T17:00");
+    office.does("admin grant-reopen 1");
+    office.does("citra void citra/1");
+    office.at("2024-07-20 17:00").does("host relock 1");
+    office.expect("koperasi", ToDate(Q2), "78 | 39 | not reported | 50.00 | NOT_VERIFIED");
+    office.expect("koperasi", ToDate(Q3), "117 | 39 | not reported | 33.33 | NOT_VERIFIED");
+}

@@ -364,3 +364,19 @@ fn whoever_changes_a_draft_is_among_its_authors_once() {
     let authors: Vec<u32> = office.state.revisions[0].authors.iter().map(|author| author.0).collect();
     assert_eq!(authors, [2, 8]);
 }
+
+/// "At approval a change whose old value no longer holds is a conflict (`BASE_MOVED`) naming the other revision, and
+/// nothing of it is applied": of what is retired nothing is due, so the stated 120 does not hold.
+#[test]
+fn a_change_of_what_was_retired_meanwhile_finds_its_base_moved() {
+    let mut office = Office::established();
+    office.at("2024-07-10 09:00");
+    office.does("admin draft R1 3");
+    office.does("admin change 1 target uttp 3 120 200");
+    office.does("admin submit 1");
+    approve(&mut office, "retire uttp");
+    office.is_refused(
+        "head approve 1",
+        "BASE_MOVED revision=R1 indicator=1.1.1.1 change=target quarter=3 stated=120 holds=not planned other=R2",
+    );
+}

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use renaksi_ledger::{Commit, Entry, Log, LogId, LogKind, LogOptions, LogReader};
+use renaksi_ledger::{Commit, Disk, Entry, Log, LogId, LogKind, LogOptions, LogReader};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub fn entries(seed: u32, count: u32) -> Vec<Entry> {
 
 /// A log of three commits of 2, 1 and 3 records.
 pub fn small(dir: &Path, segment_bytes: u64) -> Log {
-    let options = LogOptions { segment_bytes, faults: None };
+    let options = LogOptions { segment_bytes, disk: Disk::default() };
     let mut log = Log::create_with(dir, OFFICE, 1, options).unwrap();
     for (seed, count) in [(1, 2), (2, 1), (3, 3)] {
         log.append(&entries(seed, count)).unwrap();

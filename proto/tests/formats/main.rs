@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "made for the tests of the rules")]
 #[path = "../../../domain/tests/rules/history.rs"]
 mod history;
 #[allow(dead_code, reason = "made for the tests of the rules")]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use renaksi_domain::State;
-use renaksi_domain::figures::{Line, Period, PeriodTarget, current_line, line};
+use renaksi_domain::figures::{Period, PeriodTarget, line};
 use renaksi_domain::indicator::{Indicator, Polarity, TargetVersion};
 use renaksi_domain::quantity::Quantity;
 use renaksi_domain::time::Quarter;
@@ -53,7 +53,6 @@ pub(super) fn run(
             answer["warnings"] = year_target::warnings_json(&year_target::warning(state, id));
             answer["narratives"] =
                 json!(Quarter::ALL.map(|quarter| texts_json(state.narrative(id, quarter).map(|n| &n.texts))));
-            answer["current"] = current_json(state, indicator);
             answer["versions"] = json!(versions_json(state, indicator));
             answer["entries"] = json!(items.iter().map(json).collect::<Vec<_>>());
             answer["quarter"] = json!(quarter.number());
@@ -69,7 +68,7 @@ pub(super) fn run(
             }
             tell(ctx, state, indicator, &row, quarter);
             year_target::notice(ctx, &year_target::warning(state, id));
-            tell_differences(ctx, state, indicator);
+            tell_differences(ctx, &row);
             if let Some(narrative) = state.narrative(id, quarter) {
                 ctx.print(&heading(
                     ctx,
@@ -117,31 +116,8 @@ fn derived(state: &State, indicator: &Indicator) -> PeriodTarget {
     line(state, indicator, Period::Year).basis.target
 }
 
-/// The periods that a lock froze and whose entries now come to something else, because an earlier quarter was opened.
-fn differences(state: &State, indicator: &Indicator) -> Vec<(Period, Line, Line)> {
-    let periods = Quarter::ALL.into_iter().flat_map(|q| [Period::Quarter(q), Period::ToDate(q)]);
-    let both = periods
-        .map(|period| (period, line(state, indicator, period), current_line(state, indicator, period)));
-    both.filter(|(_, frozen, now)| frozen.basis != now.basis).collect()
-}
-
-fn current_json(state: &State, indicator: &Indicator) -> Value {
-    let one = |(period, _, now): &(Period, Line, Line)| {
-        let (name, quarter) = match period {
-            Period::Quarter(quarter) => ("quarter", quarter),
-            Period::ToDate(quarter) => ("to_date", quarter),
-            Period::Year => ("year", &Quarter::Q4),
-        };
-        let mut value = view::line_json(now);
-        value["period"] = json!(name);
-        value["quarter"] = json!(quarter.number());
-        value
-    };
-    Value::from_iter(differences(state, indicator).iter().map(one))
-}
-
-fn tell_differences(ctx: &Context, state: &State, indicator: &Indicator) {
-    for (period, frozen, now) in differences(state, indicator) {
+fn tell_differences(ctx: &Context, row: &Row<'_>) {
+    for view::Difference { period, frozen, now } in &row.differences {
         let key = if matches!(period, Period::Quarter(_)) {
             "indicator.differs"
         } else {

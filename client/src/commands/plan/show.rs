@@ -86,6 +86,11 @@ fn tell(ctx: &Context, state: &State, year: i16, quarter: Quarter, rows: &[Row<'
         column("rating", Align::Left).drop(4),
     ];
     ctx.print(&render::table(ctx.color, &columns, rows.iter().map(|row| line(row, quarter))));
+    let differs = |row: &&Row<'_>| row.differences.iter().any(|differing| differing.period.last() == quarter);
+    let count = rows.iter().filter(differs).count() as u64;
+    if count > 0 {
+        ctx.notice(&text::count("quarter.differs", count, &[("quarter", &quarter.number())]));
+    }
 }
 
 /// An objective's name with what its indicators come to together.

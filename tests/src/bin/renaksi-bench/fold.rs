@@ -8,12 +8,10 @@ use renaksi_domain::figures::{Period, line};
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::time::Quarter;
 use renaksi_domain::{State, apply};
-use renaksi_proto::convert::{command_leaf, decode_record, encode_record};
-use renaksi_proto::log::Texts;
+use renaksi_proto::convert::decode_record;
 
-use crate::Figure;
-
-mod history;
+use crate::history::{History, history};
+use crate::{Figure, leaf, median};
 
 const RECORDS: usize = 1_000_000;
 /// What a large office has by the end of a year.
@@ -22,7 +20,7 @@ const ROUNDS: usize = 5;
 
 /// Runs the bench.
 pub fn run() -> Vec<Figure> {
-    let (start, records) = history::history(RECORDS);
+    let History { start, records, .. } = history(RECORDS);
     let mut rates = Vec::new();
     let mut states = Vec::new();
     let mut resident = Vec::new();
@@ -57,11 +55,6 @@ pub fn run() -> Vec<Figure> {
 
 fn plain(case: &str, value: f64, unit: &'static str) -> Figure {
     Figure { case: case.into(), value, unit, baseline: None }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn resident_bytes() -> u64 {
@@ -102,14 +95,7 @@ fn figures_ms(state: &State) -> f64 {
 }
 
 fn decode_rate(records: &[Record]) -> f64 {
-    let leaves: Vec<Vec<u8>> = records
-        .iter()
-        .take(200_000)
-        .map(|record| {
-            let command = command_leaf(&record.envelope.command, record.time, &Texts::default(), [0; 16]);
-            encode_record(record, &command.leaf, None, None)
-        })
-        .collect();
+    let leaves: Vec<Vec<u8>> = records.iter().take(200_000).map(leaf).collect();
     let began = Instant::now();
     let read = leaves.iter().filter(|leaf| decode_record(leaf).is_ok()).count();
     assert_eq!(read, leaves.len());

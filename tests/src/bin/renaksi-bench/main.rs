@@ -2,7 +2,15 @@
 
 use std::process::ExitCode;
 
+use renaksi_domain::Record;
+use renaksi_proto::convert::{command_leaf, encode_record};
+use renaksi_proto::log::Texts;
+
+mod append;
 mod fold;
+mod grpc_append;
+mod history;
+mod replay;
 
 /// One measured figure.
 struct Figure {
@@ -16,12 +24,35 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 1] = [(
-    "fold",
-    "records a second through apply, on a log of 1,000,000 mixed records of one office; bytes of state a live entry; \
+const BENCHES: [Bench; 5] = [
+    (
+        "append",
+        "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
+        append::run,
+    ),
+    (
+        "fold",
+        "records a second through apply, on a log of 1,000,000 mixed records of one office; bytes of state a live entry; \
      milliseconds for every figure of all indicators, with 100,000 entries and at the end of the log",
-    fold::run,
-)];
+        fold::run,
+    ),
+    (
+        "grpc-append",
+        "entries a second from devices over TLS, through the rules into log and index, durable before the answer, by clients \
+         and entries a push; the slowest of a hundred pushes. Beside UmaDB where it is there to be run",
+        grpc_append::run,
+    ),
+    (
+        "replay",
+        "records a second from a log on disk through the rules, from the first of 1,000,000",
+        replay::replay,
+    ),
+    (
+        "verify",
+        "records a second of the same log hashed again, leaf by leaf and root by root",
+        replay::verify,
+    ),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +77,17 @@ fn main() -> ExitCode {
 fn usage(what: &str) -> ExitCode {
     eprintln!("error: {what}\nhint: `renaksi-bench list` names them");
     ExitCode::from(2)
+}
+
+/// A record as it is stored.
+fn leaf(record: &Record) -> Vec<u8> {
+    let command = command_leaf(&record.envelope.command, record.time, &Texts::default(), [0; 16]);
+    encode_record(record, &command.leaf, None, None)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn print(bench: &str, figure: &Figure, as_json: bool) {

@@ -1,4 +1,4 @@
-//! What the bench folds: an office with the 2024 plan, and a year of its officers' work on it.
+//! What the benches fold: an office with the 2024 plan, and a year of its officers' work on it.
 
 use std::collections::VecDeque;
 
@@ -28,8 +28,17 @@ const FIRST_DAY: i32 = 19_723;
 /// Until today's date, 12 December.
 const DAYS: usize = 345;
 
-/// The office as it begins, and the records of its year.
-pub fn history(length: usize) -> (State, Vec<Record>) {
+/// An office.
+pub struct History {
+    /// The records that founded it, with people and plan, and the state after them.
+    pub founding: Vec<Record>,
+    pub start: State,
+    /// Those of its year.
+    pub records: Vec<Record>,
+}
+
+/// An office with so many records of a year's work.
+pub fn history(length: usize) -> History {
     let mut maker = Maker::default();
     maker.office();
     let start = maker.state.clone();
@@ -41,7 +50,7 @@ pub fn history(length: usize) -> (State, Vec<Record>) {
         records.push(maker.record(officer, origin, command));
     }
     assert_mixed(&records);
-    (start, records)
+    History { founding: maker.founding, start, records }
 }
 
 /// A bench of additions alone would flatter `apply`.
@@ -82,6 +91,7 @@ struct Maker {
     recent: Vec<VecDeque<Known>>,
     /// What waits for the administrator.
     held: Vec<CommandKey>,
+    founding: Vec<Record>,
     /// Indicators that take counts, and those that take ratios.
     counts: Vec<IndicatorId>,
     ratios: Vec<IndicatorId>,
@@ -165,10 +175,15 @@ impl Maker {
     }
 
     fn host(&mut self, command: PeopleCommand) {
-        self.put(Origin::HOST, 0, PersonId(0), Command::People(command));
+        self.found(Origin::HOST, 0, PersonId(0), Command::People(command));
     }
 
-    pub fn put(&mut self, origin: Origin, sequence: u32, author: PersonId, command: Command) -> Record {
+    fn found(&mut self, origin: Origin, sequence: u32, author: PersonId, command: Command) {
+        let record = self.put(origin, sequence, author, command);
+        self.founding.push(record);
+    }
+
+    fn put(&mut self, origin: Origin, sequence: u32, author: PersonId, command: Command) -> Record {
         let envelope = Envelope { origin, sequence, author, made_at: NOW, has_reason: true, command };
         let outcome = decide(&self.state, &envelope, NOW);
         let record =
@@ -177,7 +192,7 @@ impl Maker {
         record
     }
 
-    pub fn office(&mut self) {
+    fn office(&mut self) {
         let office = Uuid::from_u128(1);
         self.host(PeopleCommand::FoundOffice(FoundOffice {
             office,
@@ -226,7 +241,7 @@ impl Maker {
                 SetIndicator { indicator: Some(id), kind: Some(Kind::Ratio), ..SetIndicator::default() };
             let sequence = self.sequences[ADMINISTRATOR as usize] + 1;
             self.sequences[ADMINISTRATOR as usize] = sequence;
-            self.put(Origin(ADMINISTRATOR), sequence, PersonId(ADMINISTRATOR), Command::Indicator(set));
+            self.found(Origin(ADMINISTRATOR), sequence, PersonId(ADMINISTRATOR), Command::Indicator(set));
         }
     }
 
@@ -264,7 +279,7 @@ impl Maker {
         let (objectives, indicators) = (counts.objectives, counts.indicators);
         commands.push(PlanCommand::FinishImport(FinishImport { year: 2024, objectives, indicators }));
         for (sequence, command) in (1..).zip(commands) {
-            self.put(Origin(1), sequence, PersonId(1), Command::Plan(command));
+            self.found(Origin(1), sequence, PersonId(1), Command::Plan(command));
         }
     }
 }
