@@ -163,6 +163,36 @@ pub enum Error {
         /// Its last position.
         last: u64,
     },
+
+    /// A position or size that the log has not reached, or a tree older than the one it should come after.
+    #[error("{} holds {size} records and has none to prove at {asked}", dir.display())]
+    NotReached {
+        /// The folder.
+        dir: PathBuf,
+        /// The last position there is.
+        size: u64,
+        /// The position or size asked for.
+        asked: u64,
+    },
+
+    /// The log is not the one that a checkpoint was signed for.
+    #[error(
+        "the first {size} records in {} are not those of the checkpoint that was given; \
+         give the log and the checkpoint of one office", dir.display()
+    )]
+    OtherCheckpoint {
+        /// The folder.
+        dir: PathBuf,
+        /// The checkpoint's size.
+        size: u64,
+    },
+
+    /// An export goes into a folder of its own.
+    #[error("{} is not empty; name a new folder", dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
 }
 
 impl Error {

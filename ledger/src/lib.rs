@@ -5,6 +5,7 @@
 //! * [`Log`] writes: one commit is one frame, one write beside one head slot, one `fdatasync`.
 //! * [`LogReader`] reads what is durable, while the log grows.
 //! * [`verify`] re-hashes everything; [`salvage`] reads around damage.
+//! * [`Tree`] proves records and that a log only grew; [`Signer`] signs checkpoints and never two that disagree.
 //! * [`Index`] and [`Snapshots`] are caches: any may be deleted, all can be rebuilt from the log.
 //!
 //! *Architecture invariant:* nothing here decodes a record, knows a clock, or starts an async task.
@@ -12,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bytes;
+pub mod checkpoint;
 mod disk;
 mod error;
 mod frame;
@@ -19,25 +21,36 @@ mod index;
 mod index_guard;
 mod log;
 pub mod merkle;
+mod paths;
+mod proof;
 mod reader;
 mod recorder;
 mod recover;
 mod salvage;
 mod scan;
 mod segment;
+mod signer;
 mod snapshots;
+mod tiles;
+mod tree;
 mod types;
 mod verify;
 
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use disk::Disk;
 pub use error::{Error, IndexError, Result};
 pub use frame::{COMMIT_BYTES_MAX, LEAF_BYTES_MAX};
 pub use index::{Index, IndexBatch, IndexOpened, IndexRow, IndexRows, IndexSetAside};
 pub use log::{Cut, Log, LogOptions, Opened, SEGMENT_BYTES_DEFAULT};
 pub use merkle::Hash;
+pub use paths::{verify_consistency, verify_inclusion};
+pub use proof::{LogProof, ProofError};
 pub use reader::{Commits, LogReader};
 pub use recorder::{Op, Recorder};
 pub use salvage::{Found, salvage};
+pub use signer::{SignError, Signer, check_signed};
 pub use snapshots::{NewSnapshot, Snapshot, Snapshots};
+pub use tiles::export_tiles;
+pub use tree::Tree;
 pub use types::{Commit, CommitView, Entry, Head, LogId, LogKind};
 pub use verify::{Verified, verify};

@@ -42,6 +42,12 @@ impl Default for Frontier {
 }
 
 impl Frontier {
+    /// The frontier of `size` leaves with these subtree roots, largest first.
+    pub(crate) fn from_peaks(size: u64, peaks: Vec<Hash>) -> Frontier {
+        assert_eq!(peaks.len(), size.count_ones() as usize, "BUG: peaks that do not fit the size");
+        Frontier { size, peaks }
+    }
+
     /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.size

@@ -23,26 +23,43 @@ pub struct Verified {
 pub fn verify(reader: &LogReader) -> Result<Verified> {
     let head = reader.head();
     let mut frontier = Frontier::default();
-    let mut commits = reader.iter(1);
-    // Records that came after we began are for the next run; otherwise a busy log would never be done.
-    while frontier.size() < head.size {
+    // Records that came after we began are for the next run; without this, a busy log would never be done.
+    rehash(reader, &mut frontier, head.size, |_| {})?;
+    let size = frontier.size();
+    Ok(Verified { size, root: frontier.root(), records: size })
+}
+
+/// Hashes the records after `frontier` again, to the end of the commit that holds `end`, and compares with the root stored
+/// with each commit. `each` is given every leaf hash. Errors as [`verify`].
+pub(crate) fn rehash(
+    reader: &LogReader,
+    frontier: &mut Frontier,
+    end: u64,
+    mut each: impl FnMut(Hash),
+) -> Result<()> {
+    let mut commits = reader.iter(frontier.size() + 1);
+    while frontier.size() < end {
         let held = commits.see(|commit| {
-            assert_eq!(commit.first(), frontier.size() + 1, "BUG: the reader gave commits with a gap");
-            commit.leaves().for_each(|leaf| frontier.append(leaf_hash(leaf)));
+            assert!(commit.first() <= frontier.size() + 1, "BUG: the reader gave commits with a gap");
+            // The first commit may begin before the frontier's end.
+            let known = frontier.size() + 1 - commit.first();
+            for leaf in commit.leaves().skip(known as usize) {
+                let leaf = leaf_hash(leaf);
+                frontier.append(leaf);
+                each(leaf);
+            }
             match frontier.root() == commit.root_after() {
                 true => Ok(()),
                 false => Err((commit.first(), commit.size_after())),
             }
         })?;
         match held {
-            None => break,
+            None => unreachable!("BUG: the reader ended before the head"),
             Some(Ok(())) => {}
             Some(Err((first, last))) => {
                 return Err(Error::RootMismatch { dir: reader.dir().to_owned(), first, last });
             }
         }
     }
-    let size = frontier.size();
-    assert!(size >= head.size, "BUG: the reader ended before the head");
-    Ok(Verified { size, root: frontier.root(), records: size })
+    Ok(())
 }

@@ -9,7 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::*;
-use renaksi_ledger::{Log, LogReader, NewSnapshot, Snapshots, verify};
+use ed25519_dalek::SigningKey;
+use renaksi_ledger::{
+    Log, LogProof, LogReader, NewSnapshot, SignedCheckpoint, Signer, Snapshots, check_signed, verify,
+};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -60,4 +63,28 @@ fn snapshots_of_format_1() {
     check(name, &dir.path().join(name));
     fs::copy(golden(name), dir.path().join(name)).unwrap();
     assert_eq!(snapshots.latest(77, 2, |_| Some([1; 32])).unwrap().unwrap().payload, payload);
+}
+
+#[test]
+fn checkpoints_and_proofs() {
+    let dir = folder();
+    let log = small(dir.path(), u64::MAX);
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let (office, public) = (OFFICE.office, key.verifying_key());
+    let mut signer = Signer::open(&log.reader(), office, key).unwrap();
+    let signed = signer.sign().unwrap().clone();
+    check("checkpoint", &dir.path().join("checkpoint"));
+    let leaf = log.reader().record(4).unwrap().map(|entry| entry.leaf);
+    let path = signer.tree().inclusion(4, 6).unwrap();
+    let proof = LogProof { position: 4, leaf, path, checkpoint: signed.note().to_owned() };
+    let written = dir.path().join("record-4.tlog-proof");
+    fs::write(&written, proof.to_string()).unwrap();
+    check("record-4.tlog-proof", &written);
+
+    let stored = fs::read_to_string(golden("checkpoint")).unwrap();
+    assert_eq!(SignedCheckpoint::open(&stored, office, &public).unwrap(), signed);
+    fs::copy(golden("checkpoint"), dir.path().join("checkpoint")).unwrap();
+    assert_eq!(check_signed(&log.reader(), office, &public).unwrap(), Some(signed.checkpoint()));
+    let stored = fs::read_to_string(golden("record-4.tlog-proof")).unwrap();
+    assert_eq!(LogProof::parse(&stored).unwrap().verify(None, office, &public).unwrap().size, 6);
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::data::Data;
 use crate::error::ServerError;
+use crate::log_key;
 use crate::office::{self, Checked, Office};
 use crate::people::{self, Invited};
 use crate::services::host::from_status;
@@ -81,7 +82,11 @@ pub async fn check(data: &Data) -> Result<Checked, ServerError> {
     let file = data.server_file()?;
     let id = Data::log_id(file.office);
     let checked = match LogReader::open_read_only(&data.office("log"), &id) {
-        Ok(reader) => office::check(&reader, id, None)?,
+        Ok(reader) => {
+            let checked = office::check(&reader, id, None)?;
+            log_key::check(data, &reader, file.office)?;
+            checked
+        }
         Err(renaksi_ledger::Error::NotFound { .. }) => {
             return Err(data.no_records(&file));
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use renaksi_domain::{Code, Rejection};
-use renaksi_ledger::{IndexError, LogId};
+use renaksi_ledger::{IndexError, LogId, SignError};
 
 /// Why a server command failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,13 @@ pub enum ServerError {
         id: LogId,
         #[source]
         source: renaksi_ledger::Error,
+    },
+    /// The log is not the one that was signed, or what was signed is not known.
+    #[error("the log of office {office} does not agree with its checkpoint")]
+    Checkpoint {
+        office: uuid::Uuid,
+        #[source]
+        source: SignError,
     },
     /// A record that cannot be folded.
     #[error("record {position} of the log cannot be read")]
@@ -112,6 +119,8 @@ impl ServerError {
             Self::Usage(_) => 2,
             Self::Refused(cause) if cause.code.is_permission() => 6,
             Self::Refused(_) | Self::OfficeExists(_) | Self::NoOffice(_) => 4,
+            Self::Checkpoint { source: SignError::Log(source), .. } if !is_damage(source) => 1,
+            Self::Checkpoint { .. } => 7,
             Self::Differs { .. } | Self::Record { .. } | Self::LogLost(_) => 7,
             Self::Running { exit, .. } => *exit,
             Self::Log { source, .. } if is_damage(source) => 7,
@@ -132,6 +141,14 @@ impl ServerError {
             Self::Unreadable { .. } | Self::RehearsalFlag { .. } => "FILE_DAMAGED".into(),
             Self::NewerRules { .. } => "RELEASE_TOO_OLD".into(),
             Self::Running { code, .. } => code.clone(),
+            Self::Checkpoint { source: SignError::Behind { .. }, .. } => "LOG_BEHIND".into(),
+            Self::Checkpoint { source: SignError::Contradicts { .. }, .. } => {
+                "LOG_CONTRADICTS_CHECKPOINT".into()
+            }
+            Self::Checkpoint { source: SignError::Damaged { .. }, .. } => "FILE_DAMAGED".into(),
+            Self::Checkpoint { source: SignError::Log(source), .. } if is_damage(source) => {
+                "LOG_DAMAGED".into()
+            }
             Self::Log { source, .. } if is_damage(source) => "LOG_DAMAGED".into(),
             Self::Log { source: renaksi_ledger::Error::Locked { .. }, .. } => "DATA_IN_USE".into(),
             Self::Listen { .. } => "ADDRESS_IN_USE".into(),
@@ -180,6 +197,16 @@ impl ServerError {
                     .into()
             }
             Self::Log { .. } => "start the server again; if it stays, keep the folder and report it".into(),
+            Self::Checkpoint { source: SignError::Behind { .. } | SignError::Contradicts { .. }, .. } => {
+                "nothing was changed; put the newest backup of the folder office/log in place, with its checkpoint, or \
+                 the records of a device that has them"
+                    .into()
+            }
+            Self::Checkpoint { source: SignError::Damaged { file, .. }, .. } => damaged_file_hint(file),
+            Self::Checkpoint { source: SignError::Log(source), .. } if is_damage(source) => {
+                "nothing was changed; restore the folder from a backup, or keep it and report the place".into()
+            }
+            Self::Checkpoint { .. } => "look at the disk and at who owns the folder office/log".into(),
             Self::Index(_) => {
                 "stop the server and remove office/index of the data folder: it is made anew from the log"
                     .into()

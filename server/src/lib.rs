@@ -12,6 +12,7 @@ pub mod directory;
 pub mod error;
 pub mod identity;
 pub mod invites;
+pub mod log_key;
 pub mod office;
 pub mod office_index;
 pub mod people;

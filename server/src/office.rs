@@ -11,7 +11,9 @@ use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{FOLD_VERSION, RULES_VERSION, State};
-use renaksi_ledger::{CommitView, Commits, Log, LogId, LogOptions, LogReader, NewSnapshot, Snapshots};
+use renaksi_ledger::{
+    CommitView, Commits, Log, LogId, LogOptions, LogReader, NewSnapshot, Signer, Snapshots,
+};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::fold::Fold;
@@ -23,6 +25,7 @@ use crate::data::{Data, ServerFile, private_folder};
 use crate::directory::Directory;
 use crate::error::ServerError;
 use crate::invites::Invites;
+use crate::log_key;
 use crate::office_index::OfficeIndex;
 use crate::push::Push;
 use crate::sightings::Sightings;
@@ -142,6 +145,9 @@ pub struct Office {
     pub directory: Mutex<Directory>,
     pub invites: Mutex<Invites>,
     pub sightings: Mutex<Sightings>,
+    pub signer: Mutex<Signer>,
+    /// The public half of the signer's key.
+    pub log_key: [u8; 32],
     /// Held over an invite or an enrolment from its first look at the people to its last file, so that two at once never
     /// both find that somebody is new.
     pub console: tokio::sync::Mutex<()>,
@@ -205,6 +211,7 @@ impl Office {
         private_folder(&data.office("snapshots"))?;
         private_folder(&data.office("index"))?;
         let reader = log.reader();
+        let signer = log_key::signer(data, &reader, id.office)?;
         let snapshots = Snapshots::open(&data.office("snapshots"), id).map_err(failed)?;
         let fold = fold_from_snapshot(&reader, &snapshots, id)?;
         same_flag(data, &file, rehearsal(&fold.state))?;
@@ -237,6 +244,8 @@ impl Office {
             directory,
             invites,
             sightings,
+            log_key: signer.verifying_key().to_bytes(),
+            signer: Mutex::new(signer),
             console: tokio::sync::Mutex::new(()),
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(threads),

@@ -165,7 +165,7 @@ fn a_lost_log_is_never_replaced() {
         assert_eq!(fs::read_dir(&log).map_or(0, Iterator::count), left, "nothing is made");
     };
     fs::remove_file(segment(&path)).unwrap();
-    refused(1); // its lock
+    refused(2); // its lock and a cache
     fs::remove_dir_all(&log).unwrap();
     refused(0);
     assert!(!log.exists());

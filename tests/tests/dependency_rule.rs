@@ -44,9 +44,19 @@ const RULES: &[Rule] = &[
     Rule {
         krate: "ledger",
         ours: &[],
-        normal: &["crc32c", "rustix", "sha2", "sled", "thiserror", "tracing", "uuid"],
+        normal: &[
+            "base64",
+            "crc32c",
+            "ed25519-dalek",
+            "rustix",
+            "sha2",
+            "sled",
+            "thiserror",
+            "tracing",
+            "uuid",
+        ],
         build: &[],
-        dev: &["tempfile"],
+        dev: &["proptest", "tempfile"],
     },
     Rule {
         krate: "documents",
@@ -62,6 +72,7 @@ const RULES: &[Rule] = &[
         normal: &[
             "axum",
             "clap",
+            "ed25519-dalek",
             "getrandom",
             "hyper-util",
             "prost",
@@ -82,7 +93,7 @@ const RULES: &[Rule] = &[
             "uuid",
         ],
         build: &[],
-        dev: &["ed25519-dalek", "tempfile"],
+        dev: &["tempfile"],
     },
     Rule {
         krate: "client",
@@ -123,7 +134,7 @@ const RULES: &[Rule] = &[
 /// Why each crate that others wrote is here at all. The larger choices have a note in docs/adr.
 const REASONS: &[(&str, &str)] = &[
     ("axum", "pages of a browser over plain HTTP: health now"),
-    ("base64", "certificates as PEM"),
+    ("base64", "certificates as PEM, hashes and signatures in checkpoints"),
     ("clap", "the programs' options"),
     ("clap_complete", "completions for the shells"),
     ("clap_mangen", "the manual page"),
@@ -131,7 +142,7 @@ const REASONS: &[(&str, &str)] = &[
     ("crc32c", "checksums of frames, slots, snapshots and index rows"),
     ("csv", "reads the sheets of `entry import`: quotes, separators, line ends"),
     ("directories", "the platform's folder for a device"),
-    ("ed25519-dalek", "keys and signatures of devices"),
+    ("ed25519-dalek", "keys and signatures of devices and of logs"),
     ("getrandom", "keys, salts and one-time codes, where a program makes them"),
     ("hyper-util", "tonic over the socket and the TLS stream that we open ourselves"),
     ("indicatif", "progress on a terminal"),

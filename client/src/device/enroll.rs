@@ -154,6 +154,8 @@ fn identity(
         server: server.to_string(),
         epoch: answer.epoch,
         authority_sha256: Some(authority_sha256),
+        // Absent from a server of an earlier release.
+        log_key: answer.log_key.try_into().ok(),
     })
 }
 

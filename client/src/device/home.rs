@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use prost::Message;
 use renaksi_domain::ids::{DeviceId, Origin, PersonId};
 use renaksi_domain::time::Timestamp;
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Contact;
+use super::bundle::LogKey;
 use super::standing::Standing;
 use crate::error::{ClientError, Rejected};
 
@@ -41,6 +42,22 @@ pub struct Identity {
     pub epoch: u32,
     /// SHA-256 of the authority's certificate; a folder of an earlier release does not say it.
     pub authority_sha256: Option<[u8; 32]>,
+    /// Ed25519 key that signs the office's log; unknown until a server told it.
+    pub log_key: Option<[u8; 32]>,
+}
+
+/// The office and the log key of the device in a folder, if one is there and knows them. The device is not opened.
+///
+/// # Errors
+/// Integrity `IDENTITY_DAMAGED`; Failed `IO_FAILED`.
+pub fn pinned_log_key(dir: &Path) -> Result<Option<LogKey>, ClientError> {
+    let home = Home::new(dir);
+    if !home.is_enrolled() {
+        return Ok(None);
+    }
+    let Identity { office, log_key, .. } = home.read_identity()?;
+    let key = log_key.and_then(|key| VerifyingKey::from_bytes(&key).ok());
+    Ok(key.map(|key| LogKey { office, key }))
 }
 
 /// The files of a device's folder.
@@ -78,6 +95,10 @@ impl Home {
         self.dir.join("replica")
     }
 
+    pub(super) fn checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint")
+    }
+
     fn directory(&self) -> PathBuf {
         self.dir.join("directory.json")
     }
@@ -96,7 +117,7 @@ impl Home {
     }
 
     /// Everything that makes the folder a device, its identity first.
-    pub(super) fn files(&self) -> [PathBuf; 9] {
+    pub(super) fn files(&self) -> [PathBuf; 10] {
         [
             self.identity(),
             self.key(),
@@ -105,6 +126,7 @@ impl Home {
             self.directory(),
             self.contact(),
             self.standing(),
+            self.checkpoint(),
             self.feed(),
             self.replica(),
         ]
@@ -232,6 +254,12 @@ impl Home {
         write_durable(&self.authority(), pem.as_bytes(), 0o600)
     }
 
+    /// The newest checkpoint, as it was signed.
+    pub(super) fn read_checkpoint(&self) -> Result<Option<String>, ClientError> {
+        let bytes = read_optional(&self.checkpoint())?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     /// Names of people; a damaged file reads as none, and the server sends them again.
     pub(super) fn read_directory(&self) -> Result<Directory, ClientError> {
         let value: Option<Value> =
@@ -333,6 +361,7 @@ fn identity_to(identity: &Identity) -> Value {
         "epoch": identity.epoch,
         "authority": "authority.pem",
         "authority_sha256": identity.authority_sha256.map(|digest| hex(&digest)),
+        "log_key": identity.log_key.map(|key| hex(&key)),
     })
 }
 
@@ -350,11 +379,17 @@ fn identity_from(value: &Value) -> Option<Identity> {
         incarnation: uuid_in(value, "incarnation")?,
         server: text("server")?,
         epoch: number("epoch")?,
-        authority_sha256: match value.get("authority_sha256") {
-            None | Some(Value::Null) => None,
-            Some(digest) => Some(digest_from(digest.as_str()?)?),
-        },
+        authority_sha256: optional_digest(value, "authority_sha256")?,
+        log_key: optional_digest(value, "log_key")?,
     })
+}
+
+/// None when it is there and not 64 hexadecimal digits.
+fn optional_digest(value: &Value, name: &str) -> Option<Option<[u8; 32]>> {
+    match value.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(digest) => digest_from(digest.as_str()?).map(Some),
+    }
 }
 
 fn uuid_in(value: &Value, name: &str) -> Option<Uuid> {
@@ -365,14 +400,14 @@ fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-fn unfinished(path: &Path) -> PathBuf {
+pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".unfinished");
     name.into()
 }
 
 /// Writes a whole file, or leaves the one that was there. Durable when this returns.
-pub(super) fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
+pub(crate) fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
     let unfinished = unfinished(path);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -397,7 +432,7 @@ fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, ClientError> {
     }
 }
 
-fn sync_dir(dir: &Path) -> Result<(), ClientError> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), ClientError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(storage("make durable", dir))
 }
 

@@ -6,7 +6,9 @@
 //! *Invariant:* nothing here is async but [`sync`](Device::sync), [`submit`](Device::submit) and [`enroll`]; nothing but
 //! those touches the network.
 
+mod bundle;
 mod carry;
+mod checkpoint;
 mod connect;
 mod enroll;
 mod home;
@@ -27,6 +29,7 @@ use prost::Message;
 use renaksi_domain::ids::{CommandKey, PersonId, entry_id};
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Code, Command, Envelope, Outcome, Record, Rejection, State, apply, decide};
+use renaksi_ledger::SignedCheckpoint;
 use renaksi_proto::chain::open_aside;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::convert::{Leaf, command_leaf, decode_command};
@@ -39,8 +42,10 @@ use outbox::{Outbox, check_size};
 use replica::Replica;
 use standing::Standing;
 
+pub use bundle::{BundleReport, LogKey, verify_bundle};
 pub use enroll::enroll;
-pub use home::Identity;
+pub(crate) use home::write_durable;
+pub use home::{Identity, pinned_log_key};
 pub use renaksi_ledger::LogReader;
 pub use renaksi_proto::log::Texts;
 pub use replica::FoldStopped;
@@ -177,6 +182,7 @@ pub struct Device {
     outbox: Outbox,
     replica: Replica,
     replica_damage: Option<Rejected>,
+    checkpoint: Option<SignedCheckpoint>,
     directory: Directory,
     contact: Contact,
     standing: Standing,
@@ -208,6 +214,7 @@ impl Device {
         let outbox = Outbox::open(&home, &identity, wait)?;
         let (replica, confirmed, replica_damage) = Replica::open(&home, &identity)?;
         let mut device = Device {
+            checkpoint: checkpoint::kept(&home, &identity)?,
             directory: home.read_directory()?,
             contact: home.read_contact(),
             standing: home.read_standing(),

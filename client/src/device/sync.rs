@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tonic::transport::Channel;
 use uuid::Uuid;
 
+use super::checkpoint::Offered;
 use super::connect::{Credentials, Failure, MESSAGE_BYTES_MAX, Session, unreachable};
 use super::home::{Directory, random};
 use super::outbox::{Batch, Limits, check_size};
@@ -476,10 +477,15 @@ impl Device {
         let response = session.guard(client.pull(request)).await?;
         session.answered(response.metadata());
         let mut pages = response.into_inner();
-        let (mut records, mut digest) = (0u64, Sha256::new());
+        let (mut records, mut digest, mut offered) = (0u64, Sha256::new(), None);
         while let Some(page) = session.guard(pages.message()).await? {
             match page.page {
+                Some(Page::Checkpoint(page)) => offered = Some(self.offered(&page)?),
                 Some(Page::Commit(commit)) => {
+                    let last = commit.first.saturating_sub(1).saturating_add(commit.records.len() as u64);
+                    offered
+                        .iter()
+                        .try_for_each(|offered: &Offered| offered.agrees_with(last, &commit.root_after))?;
                     records += commit.records.len() as u64;
                     commit.records.iter().for_each(|record| digest.update(&record.leaf));
                     self.replica.append(commit, &mut self.view.confirmed)?;
@@ -492,6 +498,7 @@ impl Device {
                 }
                 Some(Page::End(end)) => {
                     self.check_end(&end, records, &digest.finalize())?;
+                    self.keep(offered)?;
                     self.met_server(end.server_time_us);
                     return Ok(());
                 }

@@ -18,6 +18,7 @@ use renaksi_domain::proposal::Kind;
 use renaksi_domain::quantity::{Quantity, Target};
 use renaksi_domain::time::{Date, Zone};
 use renaksi_ledger::merkle::{Frontier, leaf_hash};
+use renaksi_ledger::{Entry, Log, LogId, LogKind, Signer};
 use renaksi_proto::chain::{self, ChainHash};
 use renaksi_proto::convert::{encode_record, unreadable};
 use renaksi_proto::fold::Fold;
@@ -176,6 +177,7 @@ impl Fixture {
             server: "127.0.0.1:1".into(),
             epoch: 1,
             authority_sha256: None,
+            log_key: None,
         };
         drop(Outbox::create(&files, &identity).unwrap());
         drop(Replica::create(&files, &identity).unwrap());
@@ -224,6 +226,21 @@ fn add(quantity: &str) -> Command {
 
 fn place(name: &str) -> Texts {
     Texts { place: name.into(), ..Texts::default() }
+}
+
+/// What the key of a log signs over these commits.
+fn signs(key: SigningKey, pages: &[wire::CommitPage]) -> wire::SignedCheckpoint {
+    let dir = tempfile::tempdir().unwrap();
+    let id = LogId { office: OFFICE, kind: LogKind::Office };
+    let mut log = Log::create(dir.path(), id, 1).unwrap();
+    for page in pages {
+        let entries =
+            page.records.iter().map(|record| Entry { leaf: record.leaf.clone(), aside: Vec::new() });
+        log.append(&entries.collect::<Vec<_>>()).unwrap();
+    }
+    let log_key = key.verifying_key().to_bytes().to_vec();
+    let mut signer = Signer::open(&log.reader(), OFFICE, key).unwrap();
+    wire::SignedCheckpoint { note: signer.sign().unwrap().note().to_owned(), log_key }
 }
 
 /// What is wrong with the device as a whole.
@@ -395,6 +412,57 @@ fn a_commit_that_does_not_hash_changes_nothing() {
     assert_eq!(device.receive(later).unwrap_err().cause().code, "REPLICA_DIVERGED");
     device.receive(page).unwrap();
     assert_eq!(device.view().confirmed, fixture.server.fold.state);
+}
+
+#[test]
+fn a_checkpoint_is_kept_when_the_replica_is_what_it_signs_and_never_taken_back() {
+    let mut fixture = Fixture::new();
+    let (mut other, before) = office();
+    let mut pages = before.clone();
+    let (own, stranger) = (|| key(90), || key(91));
+    let mut device = fixture.open();
+    let code = |error: ClientError| (error.exit_code(), error.cause().code.clone());
+    let contradicts = (7, "LOG_CONTRADICTS_CHECKPOINT".to_owned());
+    let invalid = (7, "CHECKPOINT_INVALID".to_owned());
+
+    // A log that is shorter than the replica, or another one of its length.
+    assert_eq!(code(device.offered(&signs(own(), &pages[..2])).unwrap_err()), contradicts);
+    let last = pages.len() - 1;
+    pages[last].records[0].leaf.push(0);
+    assert_eq!(code(device.offered(&signs(own(), &pages)).unwrap_err()), contradicts);
+    pages.clone_from(&before);
+    device.keep(None).unwrap();
+    assert_eq!(device.identity().log_key, None);
+
+    let offered = device.offered(&signs(own(), &pages)).unwrap();
+    device.keep(Some(offered)).unwrap();
+    let kept = device.checkpoint.clone().unwrap();
+    assert_eq!(device.identity().log_key, Some(own().verifying_key().to_bytes()));
+    drop(device);
+
+    // From here on it is this key, this log, and no less of it.
+    let mut device = fixture.open();
+    assert_eq!(device.checkpoint.as_ref(), Some(&kept));
+    assert_eq!(code(device.offered(&signs(stranger(), &pages)).unwrap_err()), invalid);
+    assert_eq!(code(device.offered(&signs(own(), &[])).unwrap_err()), contradicts);
+    assert_eq!(code(device.keep(None).unwrap_err()), invalid);
+
+    // A commit that is not the one that was signed is refused before it is taken.
+    let next = fixture.server.say(0, vec![Command::People(PeopleCommand::AddPerson(AddPerson))]);
+    let foreign = other.say(0, vec![assign(1, Role::Auditor)]);
+    pages.push(next.clone());
+    let offered = device.offered(&signs(own(), &pages)).unwrap();
+    let size = kept.checkpoint().size + 1;
+    assert_eq!(code(offered.agrees_with(size, &foreign.root_after).unwrap_err()), contradicts);
+    assert_eq!(code(offered.agrees_with(size + 1, &next.root_after).unwrap_err()), contradicts);
+    offered.agrees_with(size, &next.root_after).unwrap();
+    // Nor is it kept before the replica is there.
+    assert_eq!(code(device.keep(Some(offered)).unwrap_err()), contradicts);
+    assert_eq!(device.checkpoint.as_ref(), Some(&kept));
+    let offered = device.offered(&signs(own(), &pages)).unwrap();
+    device.receive(next).unwrap();
+    device.keep(Some(offered)).unwrap();
+    assert_eq!(device.checkpoint.as_ref().map(|signed| signed.checkpoint().size), Some(size));
 }
 
 #[test]

@@ -6,14 +6,15 @@ use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::quarter::{QuarterCommand, due_by_itself};
 use renaksi_domain::{Code, Command, Outcome, RULES_VERSION, Record, Rejection, State, decide};
-use renaksi_ledger::LEAF_BYTES_MAX;
 use renaksi_ledger::merkle::Hash;
+use renaksi_ledger::{LEAF_BYTES_MAX, SignedCheckpoint};
 use renaksi_proto::convert::{DecodeError, decode_command, decode_record, encode_record};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{chain, log};
 use uuid::Uuid;
 
 use super::Device;
+use super::checkpoint::first_missing;
 use super::replica::replica_error;
 use crate::error::{ClientError, Rejected};
 
@@ -38,6 +39,8 @@ pub struct VerifyReport {
     pub not_decided_again: u64,
     /// Of the state that the checked records fold to.
     pub state_hash: StateHash,
+    /// The newest checkpoint that the log was compared with, and that it begins with if `ok`.
+    pub checkpoint: Option<SignedCheckpoint>,
     pub first_bad: Option<Bad>,
 }
 
@@ -47,14 +50,34 @@ pub struct Bad {
     pub position: u64,
     /// `REPLICA_DAMAGED`, `RECORD_UNREADABLE`, `RECORD_MISPLACED`, `HOST_RECORD_WRONG`, `AUTHOR_WRONG`, `SEQUENCE_GAP`,
     /// `TIMED_EVENT_MISSING`, `OUTCOME_DIFFERS`, `ENROLMENT_UNPROVEN`, `SIGNATURE_INVALID`, `SIGNATURE_MISSING`,
-    /// `TEXTS_DIFFER`.
+    /// `TEXTS_DIFFER`, `RECORDS_MISSING`, `CHECKPOINT_DIFFERS`.
     pub code: String,
     /// The same with the objects it names.
     pub what: String,
 }
 
+impl VerifyReport {
+    /// Of a log with this head, of which nothing was checked yet.
+    pub(super) fn of(size: u64, root: Hash, epoch: u32) -> VerifyReport {
+        VerifyReport {
+            ok: false,
+            size,
+            root,
+            epoch,
+            checked_records: 0,
+            checked_signatures: 0,
+            checked_texts: 0,
+            unreadable_texts: 0,
+            not_decided_again: 0,
+            state_hash: state_hash(&State::default()),
+            checkpoint: None,
+            first_bad: None,
+        }
+    }
+}
+
 impl Bad {
-    fn new(position: u64, code: &str) -> Bad {
+    pub(super) fn new(position: u64, code: &str) -> Bad {
         Bad::from(position, &Rejected::new(code).with("position", position))
     }
 
@@ -72,19 +95,8 @@ impl Device {
     /// Only when the replica cannot be read at all; what does not hold is in the report.
     pub fn verify(&self) -> Result<VerifyReport, ClientError> {
         let head = self.replica.head();
-        let mut report = VerifyReport {
-            ok: false,
-            size: head.size,
-            root: head.root,
-            epoch: head.epoch,
-            checked_records: 0,
-            checked_signatures: 0,
-            checked_texts: 0,
-            unreadable_texts: 0,
-            not_decided_again: 0,
-            state_hash: state_hash(&State::default()),
-            first_bad: None,
-        };
+        let mut report = VerifyReport::of(head.size, head.root, head.epoch);
+        report.checkpoint = self.checkpoint.clone();
         if let Some(damage) = &self.replica_damage {
             let position = position_in(damage).unwrap_or(1);
             report.first_bad = Some(Bad::from(position, damage));
@@ -92,15 +104,28 @@ impl Device {
             report.first_bad = Some(damage(replica_error(&error))?);
         }
         let bad = self.check_records(&mut report)?;
+        let missing = self.check_checkpoint()?;
         // Whichever comes first in the log.
         report.first_bad =
-            [report.first_bad.take(), bad].into_iter().flatten().min_by_key(|bad| bad.position);
+            [report.first_bad.take(), bad, missing].into_iter().flatten().min_by_key(|bad| bad.position);
         report.ok = report.first_bad.is_none() && head.size > 0;
         Ok(report)
     }
 
+    /// The replica begins with what was signed. One that was lost is told as such.
+    fn check_checkpoint(&self) -> Result<Option<Bad>, ClientError> {
+        if self.is_replica_missing() {
+            return Ok(None);
+        }
+        let Some(held) = self.checkpoint.as_ref().map(SignedCheckpoint::checkpoint) else { return Ok(None) };
+        match first_missing(&self.replica.reader(), self.replica.head(), &held) {
+            Ok(found) => Ok(found.map(|(position, cause)| Bad::from(position, &cause))),
+            Err(error) => damage(error).map(Some),
+        }
+    }
+
     fn check_records(&self, report: &mut VerifyReport) -> Result<Option<Bad>, ClientError> {
-        let mut checks = Checks { office: self.identity.office, ..Checks::default() };
+        let mut checks = Checks::of(self.identity.office);
         for commit in self.replica.reader().iter(1) {
             let commit = match commit {
                 Ok(commit) => commit,
@@ -112,12 +137,10 @@ impl Device {
                 }
                 report.checked_records += 1;
             }
-            (report.checked_signatures, report.checked_texts) = (checks.signatures, checks.texts);
-            report.unreadable_texts = checks.unreadable_texts;
-            report.not_decided_again = checks.not_decided;
+            checks.tell(report);
         }
-        report.state_hash = state_hash(&checks.fold.state);
-        Ok(checks.unsigned.iter().flatten().min().map(|position| Bad::new(*position, "SIGNATURE_MISSING")))
+        report.state_hash = state_hash(checks.state());
+        Ok(checks.first_unsigned().map(|position| Bad::new(position, "SIGNATURE_MISSING")))
     }
 }
 
@@ -133,8 +156,9 @@ fn position_in(cause: &Rejected) -> Option<u64> {
     cause.details.iter().find(|(key, _)| key == "position")?.1.parse().ok()
 }
 
+/// The records of a log, each checked after those before it.
 #[derive(Debug, Default)]
-struct Checks {
+pub(super) struct Checks {
     office: Uuid,
     fold: Fold,
     /// Per origin: its first command that no signature covers yet.
@@ -146,7 +170,34 @@ struct Checks {
 }
 
 impl Checks {
-    fn record(&mut self, position: u64, leaf: &[u8], aside: &[u8]) -> Result<(), Bad> {
+    pub(super) fn of(office: Uuid) -> Checks {
+        Checks { office, ..Checks::default() }
+    }
+
+    /// What the records so far fold to.
+    pub(super) fn state(&self) -> &State {
+        &self.fold.state
+    }
+
+    /// The last record that holds.
+    pub(super) fn position(&self) -> u64 {
+        self.fold.state.position
+    }
+
+    /// Writes what was counted so far into a report.
+    pub(super) fn tell(&self, report: &mut VerifyReport) {
+        (report.checked_signatures, report.checked_texts) = (self.signatures, self.texts);
+        report.unreadable_texts = self.unreadable_texts;
+        report.not_decided_again = self.not_decided;
+    }
+
+    /// The first record that no signature covers yet.
+    pub(super) fn first_unsigned(&self) -> Option<u64> {
+        self.unsigned.iter().flatten().min().copied()
+    }
+
+    /// Checks the next record.
+    pub(super) fn record(&mut self, position: u64, leaf: &[u8], aside: &[u8]) -> Result<(), Bad> {
         let (record, stored) = decode_record(leaf).map_err(|error| unreadable(position, &error))?;
         // Who may have made it, and what the rules say to it, is known from the records before it.
         let state = &self.fold.state;

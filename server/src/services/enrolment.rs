@@ -53,6 +53,7 @@ impl Enrolment for EnrolmentService {
             origin: origin.0,
             epoch: office.shared.reader.head().epoch,
             rehearsal: office.file.rehearsal,
+            log_key: office.log_key.to_vec(),
         }))
     }
 }

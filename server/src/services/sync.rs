@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use renaksi_domain::ids::Origin;
-use renaksi_ledger::{Commit, LogReader};
+use renaksi_ledger::{Checkpoint, Commit, Head, LogReader};
 use renaksi_proto::wire;
 use renaksi_proto::wire::pull_page::Page;
 use renaksi_proto::wire::sync_server::Sync;
@@ -72,7 +72,14 @@ impl Sync for SyncService {
         let (now, device) = (shared.clock.now(), caller.device);
         let office = Arc::clone(&self.office);
         tokio::spawn(async move {
-            match send_log(reader, request.position, directory, now.0, &pages, SEND_WAIT).await {
+            let sent = match signed_head(&office).await {
+                Ok((head, checkpoint)) => {
+                    let before = [checkpoint].into_iter().chain(directory.map(Page::Directory)).collect();
+                    send_log(reader, head, request.position, before, now.0, &pages, SEND_WAIT).await
+                }
+                Err(fault) => Err(fault),
+            };
+            match sent {
                 // A device asks for the log behind what it has once it has sent what it holds. One that has nothing yet
                 // asks first.
                 Ok(()) if request.position > 0 => tokio::task::block_in_place(|| {
@@ -110,21 +117,41 @@ fn same_log(reader: &LogReader, request: &wire::PullRequest) -> Result<(), Fault
     }
 }
 
-/// Sends what follows `from`, up to the head of this moment: a log that grows faster than a device reads would never end.
+/// A checkpoint over at least what is durable at this moment, and what it is over. A log that cannot be signed takes no more
+/// writes either.
+async fn signed_head(office: &Arc<Office>) -> Result<(Head, Page), Fault> {
+    let (office, size) = (Arc::clone(office), office.shared.reader.head().size);
+    let signed = in_background(move || {
+        let signed = office.signer.lock().unwrap_or_else(PoisonError::into_inner).covering(size).cloned();
+        let signed = signed.map(|signed| (signed, office.log_key.to_vec()));
+        signed.map_err(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the log cannot be signed; the office takes no more writes");
+            office.shared.stop();
+            Fault::stopped()
+        })
+    });
+    let (signed, log_key) = signed.await??;
+    let Checkpoint { epoch, size, root, .. } = signed.checkpoint();
+    let note = signed.note().to_owned();
+    Ok((Head { size, root, epoch }, Page::Checkpoint(wire::SignedCheckpoint { note, log_key })))
+}
+
+/// Sends `before`, then what follows `from`, up to `head`: a log that grows faster than a device reads would never end.
 /// No thread waits with a device that reads slowly, and nothing waits longer than `wait` for one that does not read.
 async fn send_log(
     reader: LogReader,
+    head: Head,
     from: u64,
-    directory: Option<wire::Directory>,
+    before: Vec<Page>,
     server_time_us: i64,
     pages: &Pages,
     wait: Duration,
 ) -> Result<(), Fault> {
     let send = async |page| send(pages, Ok(wire::PullPage { page: Some(page) }), wait).await;
-    let head = reader.head();
     let (mut position, mut sent, mut digest) = (from, 0_u64, Sha256::new());
-    if let Some(directory) = directory {
-        send(Page::Directory(directory)).await?;
+    for page in before {
+        send(page).await?;
     }
     while position < head.size {
         let (reader, next) = (reader.clone(), position + 1);
@@ -173,7 +200,7 @@ mod tests {
         let wait = Duration::from_millis(50);
         let (pages, mut stream) = mpsc::channel(2);
         let started = Instant::now();
-        let fault = send_log(log.reader(), 0, None, 0, &pages, wait).await.unwrap_err();
+        let fault = send_log(log.reader(), log.head(), 0, Vec::new(), 0, &pages, wait).await.unwrap_err();
         assert_eq!(fault.code(), "HUNG_UP");
         assert!(started.elapsed() >= wait);
         // One that reads gets it all, and what it has read counts.
@@ -184,7 +211,7 @@ mod tests {
             }
             seen
         });
-        send_log(log.reader(), 1, None, 0, &pages, wait).await.unwrap();
+        send_log(log.reader(), log.head(), 1, Vec::new(), 0, &pages, wait).await.unwrap();
         drop(pages);
         assert_eq!(reading.await.unwrap(), 2 + 2 + 1, "two left over, two commits, the end");
         log.close().unwrap();

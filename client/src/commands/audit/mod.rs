@@ -7,6 +7,7 @@ mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod imports;
+mod prove;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -53,8 +54,12 @@ pub enum AuditCommandLine {
     },
     /// What changed between two points, figure by figure, with the records that did it
     Diff(diff::DiffArgs),
-    /// Hashes and signatures of every record
-    Verify,
+    /// Hashes and signatures of every record; or a receipt or an export, without a server
+    Verify(prove::VerifyArgs),
+    /// A receipt for one record, which anybody can check
+    Prove(prove::ProveArgs),
+    /// The whole log with its checkpoint, to be verified elsewhere
+    Export(prove::ExportArgs),
 }
 
 /// Which records to tell.
@@ -87,7 +92,13 @@ pub async fn run(ctx: &Context, command: AuditCommandLine) -> Result<Done, Clien
         AuditCommandLine::Show { position } => show::run(ctx, position),
         AuditCommandLine::Replay { to } => verify::replay(ctx, to.as_deref()),
         AuditCommandLine::Diff(args) => diff::run(ctx, &args),
-        AuditCommandLine::Verify => verify::run(ctx).await,
+        AuditCommandLine::Verify(args) => match (&args.receipt, &args.bundle) {
+            (Some(receipt), _) => prove::verify_receipt(ctx, receipt, args.key.as_deref()),
+            (None, Some(bundle)) => prove::verify_file(ctx, bundle, args.key.as_deref()),
+            (None, None) => verify::run(ctx).await,
+        },
+        AuditCommandLine::Prove(args) => prove::prove(ctx, &args),
+        AuditCommandLine::Export(args) => prove::export(ctx, &args),
     }
 }
 

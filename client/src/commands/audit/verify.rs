@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use renaksi_domain::hash::state_hash;
+use renaksi_ledger::SignedCheckpoint;
 use renaksi_proto::agreed::hex;
 use serde_json::{Value, json};
 
@@ -92,18 +93,16 @@ pub(super) async fn run(ctx: &Context) -> Result<Done, ClientError> {
             let nothing = ClientError::Failed(Rejected::new("NOTHING_TO_VERIFY"));
             return end(ctx, device, nothing);
         }
-        (Some(bad), _) => {
-            Rejected::new("LOG_DOES_NOT_VERIFY").with("position", bad.position).with("what", in_words(bad))
-        }
+        (Some(bad), _) => does_not_verify(bad),
         (None, _) => Rejected::new("LOG_DOES_NOT_VERIFY"),
     };
     end(ctx, device, ClientError::Integrity(cause))
 }
 
 /// Ends with the error's exit code. With `--json` the report is the answer; a second object would leave no one to read.
-fn end(ctx: &Context, device: Device, error: ClientError) -> Result<Done, ClientError> {
+pub(super) fn end<H>(ctx: &Context, held: H, error: ClientError) -> Result<Done, ClientError> {
     if ctx.json {
-        drop(device);
+        drop(held);
         std::process::exit(i32::from(error.exit_code()));
     }
     Err(error)
@@ -135,13 +134,17 @@ async fn catch_up(ctx: &Context, device: &mut Device) -> CaughtUp {
     }
 }
 
-fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
+pub(super) fn does_not_verify(bad: &Bad) -> Rejected {
+    Rejected::new("LOG_DOES_NOT_VERIFY").with("position", bad.position).with("what", in_words(bad))
+}
+
+pub(super) fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
     json!({
         "ok": report.ok,
         "size": report.size,
         "root": hex(&report.root),
         "epoch": report.epoch,
-        "checkpoint": null,
+        "checkpoint": report.checkpoint.as_ref().map(checkpoint_json),
         "checked_records": report.checked_records,
         "checked_signatures": report.checked_signatures,
         "checked_texts": report.checked_texts,
@@ -153,11 +156,16 @@ fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> Value {
     })
 }
 
+pub(super) fn checkpoint_json(signed: &SignedCheckpoint) -> Value {
+    let at = signed.checkpoint();
+    json!({ "size": at.size, "root": hex(&at.root), "epoch": at.epoch, "note": signed.note() })
+}
+
 fn in_words(bad: &Bad) -> String {
     text::message(&Rejected::new(&bad.code).with("position", bad.position))
 }
 
-fn print_report(ctx: &Context, report: &VerifyReport) {
+pub(super) fn print_report(ctx: &Context, report: &VerifyReport) {
     match &report.first_bad {
         None if report.ok => ctx.print(&text::with(
             "audit.verified",
@@ -175,4 +183,7 @@ fn print_report(ctx: &Context, report: &VerifyReport) {
         &[("root", &hex(&report.root)), ("size", &report.size), ("epoch", &report.epoch)],
     ));
     ctx.print(&text::with("audit.state_hash", &[("hash", &hex(&report.state_hash))]));
+    if let Some(at) = report.checkpoint.as_ref().map(SignedCheckpoint::checkpoint) {
+        ctx.print(&text::with("audit.checkpoint", &[("size", &at.size), ("epoch", &at.epoch)]));
+    }
 }
