@@ -13,7 +13,7 @@ use renaksi_proto::log::Texts;
 
 use crate::Figure;
 
-mod history;
+pub mod history;
 
 const RECORDS: usize = 1_000_000;
 /// What a large office has by the end of a year.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod fold;
+mod offices;
 
 /// One measured figure.
 struct Figure {
@@ -16,12 +17,21 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 1] = [(
-    "fold",
-    "records a second through apply, on a log of 1,000,000 mixed records of one office; bytes of state a live entry; \
-     milliseconds for every figure of all indicators, with 100,000 entries and at the end of the log",
-    fold::run,
-)];
+const BENCHES: [Bench; 2] = [
+    (
+        "fold",
+        "records a second through apply, on a log of 1,000,000 mixed records of one office; bytes of state a live \
+         entry; milliseconds for every figure of all indicators, with 100,000 entries and at the end of the log",
+        fold::run,
+    ),
+    (
+        "offices",
+        "resident memory of a server with 1,000 offices of 10,000 records (--offices N makes other numbers), at rest and \
+         under calls and pushes to offices drawn at random; milliseconds of a call that opens its office; needs the \
+         release build of renaksid",
+        offices::run,
+    ),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -30,18 +30,21 @@ const DAYS: usize = 345;
 
 /// The office as it begins, and the records of its year.
 pub fn history(length: usize) -> (State, Vec<Record>) {
-    let mut maker = Maker::default();
+    let mut maker = Maker { key: [1; 32], ..Maker::default() };
     maker.office();
     let start = maker.state.clone();
-    let mut records = Vec::with_capacity(length);
-    while records.len() < length {
-        let today = i32::try_from(records.len() * DAYS / length).expect("days of one year");
-        let officer = maker.random(OFFICERS) as usize;
-        let (origin, command) = maker.work(officer, today);
-        records.push(maker.record(officer, origin, command));
-    }
+    let records = maker.year(length);
     assert_mixed(&records);
     (start, records)
+}
+
+/// Every record of an office that has so many, from its first. All its devices have that key.
+pub fn office_log(records: usize, key: [u8; 32]) -> Vec<Record> {
+    let mut maker = Maker { key, founding: Some(Vec::new()), ..Maker::default() };
+    maker.office();
+    let mut all = maker.founding.take().unwrap_or_default();
+    all.extend(maker.year(records - all.len()));
+    all
 }
 
 /// A bench of additions alone would flatter `apply`.
@@ -76,6 +79,10 @@ type Known = (CommandKey, CommandKey);
 struct Maker {
     state: State,
     seed: u64,
+    /// Of every device.
+    key: [u8; 32],
+    /// What comes before the year, where somebody wants it.
+    founding: Option<Vec<Record>>,
     /// The last sequence of each device, by origin.
     sequences: Vec<u32>,
     /// What each officer recorded lately.
@@ -174,7 +181,19 @@ impl Maker {
         let record =
             Record { position: self.state.position + 1, time: NOW, carrier: None, envelope, outcome };
         apply(&mut self.state, &record);
+        self.founding.as_mut().into_iter().for_each(|founding| founding.push(record.clone()));
         record
+    }
+
+    fn year(&mut self, length: usize) -> Vec<Record> {
+        let mut records = Vec::with_capacity(length);
+        while records.len() < length {
+            let today = i32::try_from(records.len() * DAYS / length).expect("days of one year");
+            let officer = self.random(OFFICERS) as usize;
+            let (origin, command) = self.work(officer, today);
+            records.push(self.record(officer, origin, command));
+        }
+        records
     }
 
     pub fn office(&mut self) {
@@ -193,7 +212,7 @@ impl Maker {
             let owner = PersonId(number);
             self.host(PeopleCommand::EnrolDevice(EnrolDevice {
                 owner,
-                key: [1; 32],
+                key: self.key,
                 incarnation,
                 proof: None,
             }));
