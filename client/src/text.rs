@@ -259,6 +259,7 @@ mod tests {
         "UNKNOWN_ORIGIN",
         "RECORD_NOT_FOUND",
         "OFFICE_STOPPED",
+        "OFFICE_UNAVAILABLE",
         "LOG_DAMAGED",
         "SERVER_FAILED",
         "SERVER_TOO_OLD",

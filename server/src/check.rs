@@ -1,5 +1,6 @@
 //! Commands that reach a running server through its socket, or open the data folder themselves when none runs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
@@ -13,12 +14,17 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
+use crate::catalog::{self, Listed};
 use crate::data::Data;
 use crate::error::ServerError;
+use crate::founding::{self, Founding};
 use crate::log_key;
 use crate::office::{self, Checked, Office};
 use crate::people::{self, Invited};
 use crate::services::host::from_status;
+
+/// An office that nobody uses, or that no server serves.
+const CLOSED: &str = "closed";
 
 /// A connection to the server that runs on this folder; `None` when none does.
 async fn running(data: &Data) -> Option<HostClient<Channel>> {
@@ -44,16 +50,10 @@ pub async fn invite(
             user: user.to_owned(),
             role: role.to_owned(),
             unit: unit.unwrap_or_default().to_owned(),
+            office: data.server_file()?.office.as_bytes().to_vec(),
         };
         let answer = client.invite(request).await.map_err(|status| from_status(&status))?.into_inner();
-        return Ok(Invited {
-            unit_added: answer.unit_added,
-            unit_idle: answer.unit_idle.then_some(answer.near),
-            grant: (answer.grant != 0).then_some(GrantId(answer.grant)),
-            text: answer.invite,
-            person: PersonId(answer.person),
-            expires: Timestamp(answer.expires_us),
-        });
+        return Ok(invited(answer));
     }
     let office = Office::open(data, clock)?;
     let invited = people::invite(&office, user, role, unit).await;
@@ -61,11 +61,72 @@ pub async fn invite(
     invited
 }
 
+fn invited(answer: wire::InviteResponse) -> Invited {
+    Invited {
+        unit_added: answer.unit_added,
+        unit_idle: answer.unit_idle.then_some(answer.near),
+        grant: (answer.grant != 0).then_some(GrantId(answer.grant)),
+        text: answer.invite,
+        person: PersonId(answer.person),
+        expires: Timestamp(answer.expires_us),
+    }
+}
+
+/// Adds an office, through the running server or in the folder itself.
+pub async fn add(data: &Data, clock: Clock, founding: &Founding) -> Result<(Uuid, Invited), ServerError> {
+    let file = data.server_file()?;
+    if let Some(mut client) = running(data).await {
+        let request = wire::AddOfficeRequest {
+            name: founding.name.clone(),
+            zone: founding.zone.name().to_owned(),
+            operator: founding.operator.clone(),
+            rehearsal: founding.rehearsal,
+        };
+        let answer = client.add_office(request).await.map_err(|status| from_status(&status))?.into_inner();
+        let id = Uuid::from_slice(&answer.office).unwrap_or_default();
+        return Ok((id, invited(answer.invite.unwrap_or_default())));
+    }
+    // No server begins meanwhile, and nobody else adds one of the same name.
+    let _lock = data.lock()?;
+    founding::add(data, founding, clock, &file.address).await
+}
+
+/// An office of the folder, as `office list` shows it.
+#[derive(Clone, Debug)]
+pub struct OfficeLine {
+    pub id: Uuid,
+    pub name: String,
+    pub rehearsal: bool,
+    /// `open`, `closed`, or the code of what keeps it from being served.
+    pub state: String,
+}
+
+/// The folder's offices; what a running server says of each.
+pub async fn list(data: &Data) -> Result<Vec<OfficeLine>, ServerError> {
+    let offices = catalog::offices(data)?;
+    let mut states = HashMap::new();
+    if let Some(mut client) = running(data).await {
+        let request = wire::ListOfficesRequest {};
+        let answer = client.list_offices(request).await.map_err(|status| from_status(&status))?;
+        states.extend(answer.into_inner().offices.into_iter().map(|office| (office.office, office.state)));
+    }
+    let line = |office: Listed| OfficeLine {
+        state: states.remove(office.id.as_bytes().as_slice()).unwrap_or_else(|| CLOSED.to_owned()),
+        id: office.id,
+        name: office.name,
+        rehearsal: office.rehearsal,
+    };
+    Ok(offices.into_iter().map(line).collect())
+}
+
 /// Verifies the whole store: the running server's against its live state, or the folder's files.
 pub async fn check(data: &Data) -> Result<Checked, ServerError> {
     if let Some(mut client) = running(data).await {
-        let answer =
-            client.check(wire::CheckRequest {}).await.map_err(|status| from_status(&status))?.into_inner();
+        let answer = client
+            .check(wire::CheckRequest { office: data.server_file()?.office.as_bytes().to_vec() })
+            .await
+            .map_err(|status| from_status(&status))?
+            .into_inner();
         return Ok(Checked {
             rehearsal: Some(data.server_file()?.rehearsal),
             office: Uuid::from_slice(&answer.office).unwrap_or_default(),

@@ -8,10 +8,12 @@
 //! DIR/office/snapshots/    folds, rebuildable
 //! DIR/office/directory.json   names of people
 //! DIR/office/invites.json     open invites
+//! DIR/offices/ID/          an office that was added: the same, and office.json, which says which one it is
+//! DIR/serve.lock           held while a server runs
 //! DIR/control.sock         while a server runs
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -22,10 +24,28 @@ use uuid::Uuid;
 
 use crate::error::ServerError;
 
-/// The data folder.
+const SERVER_FILE: &str = "server.json";
+/// Ends the name of a folder in which an office is being made.
+const MAKING: &str = "new";
+
+/// The data folder, as one of its offices sees it.
 #[derive(Clone, Debug)]
 pub struct Data {
     dir: PathBuf,
+    /// The folder of an office that was added; None for the one that `init` made.
+    added: Option<PathBuf>,
+}
+
+/// `office.json` of an office that was added.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OfficeFile {
+    /// The office's id.
+    #[serde(with = "uuid_text")]
+    pub office: Uuid,
+    /// Its name, as its first record has it: read without opening the log.
+    pub name: String,
+    /// A training office, which may play its clock.
+    pub rehearsal: bool,
 }
 
 /// `server.json`.
@@ -58,9 +78,24 @@ mod uuid_text {
 }
 
 impl Data {
-    /// Names a folder; nothing is touched.
+    /// Names a folder, seen from the office that `init` made; nothing is touched.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), added: None }
+    }
+
+    /// The same folder, seen from an office that was added.
+    pub fn added(&self, office: Uuid) -> Self {
+        Self { dir: self.dir.clone(), added: Some(self.offices().join(office.to_string())) }
+    }
+
+    /// The same folder, seen from an office that is being made. It is none of the folder's until it is renamed.
+    pub fn making(&self, office: Uuid) -> Self {
+        Self { dir: self.dir.clone(), added: Some(self.offices().join(format!("{office}.{MAKING}"))) }
+    }
+
+    /// The same folder, seen from the office that `init` made.
+    pub fn first(&self) -> Self {
+        Self::new(&self.dir)
     }
 
     /// The folder itself.
@@ -78,17 +113,54 @@ impl Data {
         self.dir.join("control.sock")
     }
 
-    /// A file or folder of the office.
-    pub fn office(&self, name: &str) -> PathBuf {
-        self.dir.join("office").join(name)
+    /// False for the office that `init` made.
+    pub fn is_added(&self) -> bool {
+        self.added.is_some()
     }
 
-    /// What `init` wrote.
+    /// Where the offices lie that were added.
+    pub fn offices(&self) -> PathBuf {
+        self.dir.join("offices")
+    }
+
+    /// A file or folder of the office.
+    pub fn office(&self, name: &str) -> PathBuf {
+        match &self.added {
+            Some(folder) => folder.join(name),
+            None => self.dir.join("office").join(name),
+        }
+    }
+
+    /// What `init` wrote; of an office that was added, with what its own file says.
     ///
     /// # Errors
     /// [`ServerError::NoOffice`] when there is none yet.
     pub fn server_file(&self) -> Result<ServerFile, ServerError> {
-        read_json(&self.server_path())?.ok_or_else(|| ServerError::NoOffice(self.dir.clone()))
+        let first: Option<ServerFile> = read_json(&self.dir.join(SERVER_FILE))?;
+        let first = first.ok_or_else(|| ServerError::NoOffice(self.dir.clone()))?;
+        let Some(folder) = &self.added else { return Ok(first) };
+        let own = self.office_file()?;
+        let founded = folder.extension().is_none();
+        Ok(ServerFile { office: own.office, rehearsal: own.rehearsal, address: first.address, founded })
+    }
+
+    /// What an office that was added says about itself.
+    pub fn office_file(&self) -> Result<OfficeFile, ServerError> {
+        let path = self.server_path();
+        let missing = |cause: &str| ServerError::Unreadable {
+            path: path.clone(),
+            what: "the office's settings",
+            cause: cause.to_owned(),
+        };
+        let own: OfficeFile = read_json(&path)?.ok_or_else(|| missing("it is missing"))?;
+        let folder = self.office("");
+        let named = folder.file_stem().is_some_and(|name| *name == *own.office.to_string());
+        if named { Ok(own) } else { Err(missing("it names another office than its folder")) }
+    }
+
+    /// Writes `office.json` of an office that is being made.
+    pub fn write_office_file(&self, file: &OfficeFile) -> Result<(), ServerError> {
+        write_json(&self.server_path(), file)
     }
 
     /// Whether the log has an office in it. Without: `init` was cut after it wrote `server.json`, and may go on.
@@ -117,12 +189,31 @@ impl Data {
 
     /// Writes `server.json`; with the first record after it an office exists.
     pub fn write_server_file(&self, file: &ServerFile) -> Result<(), ServerError> {
+        assert!(self.added.is_none(), "BUG: an office that was added has a file of its own");
         write_json(&self.server_path(), file)
     }
 
-    /// `server.json`.
+    /// The file that says which office this is: `server.json`, or `office.json` of one that was added.
     pub fn server_path(&self) -> PathBuf {
-        self.dir.join("server.json")
+        match &self.added {
+            Some(folder) => folder.join("office.json"),
+            None => self.dir.join(SERVER_FILE),
+        }
+    }
+
+    /// Held by the server that runs on the folder, or by a program that makes an office in it.
+    ///
+    /// # Errors
+    /// [`ServerError::InUse`] when another process holds it.
+    pub fn lock(&self) -> Result<File, ServerError> {
+        let path = self.dir.join("serve.lock");
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.map_err(ServerError::file("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(ServerError::InUse(self.dir.clone())),
+            Err(TryLockError::Error(source)) => Err(ServerError::file("lock", path)(source)),
+        }
     }
 
     /// Names the office's log.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use renaksi_domain::{Code, Rejection};
-use renaksi_ledger::{IndexError, LogId, SignError};
+use renaksi_ledger::{LogId, SignError};
 
 /// Why a server command failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,24 @@ pub enum ServerError {
     /// `init` on a folder that has one.
     #[error("{0} already holds an office; nothing was changed")]
     OfficeExists(PathBuf),
+    /// `office add` with a name that is taken.
+    #[error("the folder already holds an office of the name {0}; nothing was changed")]
+    NameTaken(String),
+    /// `--office` names none of the folder's.
+    #[error("no office of the folder is called {wanted}; it holds {}", listed(known))]
+    UnknownOffice { wanted: String, known: Vec<String> },
+    /// Several offices, and nothing says which is meant.
+    #[error("several offices may be meant: {}", listed(known))]
+    AmbiguousOffice { known: Vec<String> },
+    /// Another process serves the folder.
+    #[error("another renaksid uses {}", .0.display())]
+    InUse(PathBuf),
+    /// As many offices as may be open are in use.
+    #[error("{0} offices are open and in use, which is as many as may be")]
+    AllInUse(u16),
+    /// Our own mistake, and of one office only.
+    #[error("opening the office {0} ended in a panic")]
+    Panicked(uuid::Uuid),
     /// A file of the data folder could not be read or written.
     #[error("cannot {what} {}", path.display())]
     File {
@@ -49,9 +67,6 @@ pub enum ServerError {
         #[source]
         source: renaksi_proto::convert::DecodeError,
     },
-    /// The index would not be made even anew.
-    #[error("the index beside the log")]
-    Index(#[source] IndexError),
     /// The state folded from the log is not the state that runs.
     #[error(
         "replayed state {replayed} differs from the live state {live} at record {position}; keep the folder as it is and report it"
@@ -116,9 +131,9 @@ impl ServerError {
     /// Exit codes as docs/errors.md lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::UnknownOffice { .. } | Self::AmbiguousOffice { .. } => 2,
             Self::Refused(cause) if cause.code.is_permission() => 6,
-            Self::Refused(_) | Self::OfficeExists(_) | Self::NoOffice(_) => 4,
+            Self::Refused(_) | Self::OfficeExists(_) | Self::NameTaken(_) | Self::NoOffice(_) => 4,
             Self::Checkpoint { source: SignError::Log(source), .. } if !is_damage(source) => 1,
             Self::Checkpoint { .. } => 7,
             Self::Differs { .. } | Self::Record { .. } | Self::LogLost(_) => 7,
@@ -132,7 +147,11 @@ impl ServerError {
     pub fn code(&self) -> String {
         match self {
             Self::NoOffice(_) => "NO_OFFICE".into(),
-            Self::OfficeExists(_) => "OFFICE_EXISTS".into(),
+            Self::OfficeExists(_) | Self::NameTaken(_) => "OFFICE_EXISTS".into(),
+            Self::UnknownOffice { .. } => "UNKNOWN_OFFICE".into(),
+            Self::AmbiguousOffice { .. } => "AMBIGUOUS_OFFICE".into(),
+            Self::InUse(_) => "DATA_IN_USE".into(),
+            Self::AllInUse(_) => "OFFICES_IN_USE".into(),
             Self::Usage(_) => "USAGE".into(),
             Self::Refused(cause) => cause.stored_code().into(),
             Self::Differs { .. } => "STATE_DIFFERS".into(),
@@ -171,6 +190,13 @@ impl ServerError {
             Self::OfficeExists(_) => {
                 "name another folder with --data, or serve the office that is there".into()
             }
+            Self::NameTaken(_) => "give it a name of its own; renaksid office list shows all".into(),
+            Self::UnknownOffice { .. } | Self::AmbiguousOffice { .. } => {
+                "name one with --office, by its id or more of its name; renaksid office list shows all".into()
+            }
+            Self::AllInUse(_) => "try again; serve --open-offices allows more".into(),
+            Self::Panicked(_) => "report what stands on the server's stderr".into(),
+            Self::InUse(_) => "another renaksid uses this folder; stop it, or ask it".into(),
             Self::File { path, .. } => {
                 format!("look at who owns {}, at its permissions, and at the disk", path.display())
             }
@@ -207,10 +233,6 @@ impl ServerError {
                 "nothing was changed; restore the folder from a backup, or keep it and report the place".into()
             }
             Self::Checkpoint { .. } => "look at the disk and at who owns the folder office/log".into(),
-            Self::Index(_) => {
-                "stop the server and remove office/index of the data folder: it is made anew from the log"
-                    .into()
-            }
             Self::Authority { path, .. } => {
                 format!("look whether --address names a host; {} was not finished", path.display())
             }
@@ -242,9 +264,14 @@ impl ServerError {
     }
 
     /// The objects that the error names.
-    pub fn details(&self) -> Vec<(&str, &str)> {
+    pub fn details(&self) -> Vec<(&str, String)> {
         match self {
-            Self::Refused(cause) => cause.stored_details().map(|(key, value)| (&**key, &**value)).collect(),
+            Self::Refused(cause) => {
+                cause.stored_details().map(|(key, value)| (&**key, value.to_string())).collect()
+            }
+            Self::UnknownOffice { known, .. } | Self::AmbiguousOffice { known } => {
+                vec![("candidates", known.join(", "))]
+            }
             _ => Vec::new(),
         }
     }
@@ -271,6 +298,16 @@ fn damaged_file_hint(path: &Path) -> String {
         Some("directory.json") => format!("{restore}: only it holds the names of people"),
         _ => restore,
     }
+}
+
+/// At most ten names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut shown = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        shown.push_str(&format!(", and {} more", names.len() - SHOWN));
+    }
+    shown
 }
 
 fn kind(rehearsal: bool) -> &'static str {

@@ -9,8 +9,8 @@ use renaksi_domain::ids::{DeviceId, Origin, PersonId};
 use renaksi_domain::people::People;
 use renaksi_proto::agreed::{SESSION_KEY, TOKEN_KEY, hex};
 use renaksi_proto::chain::verify_session;
+use tonic::Response;
 use tonic::metadata::MetadataMap;
-use tonic::{Response, Status};
 use uuid::Uuid;
 
 use crate::office::Shared;
@@ -60,14 +60,14 @@ impl Caller {
 
 #[derive(Debug)]
 struct Session {
+    office: Uuid,
     device: DeviceId,
     until: Instant,
 }
 
-/// Open sessions of one office.
+/// Open sessions, of all offices: they outlive the opening and closing of an office.
 #[derive(Debug)]
 pub struct Gate {
-    office: Uuid,
     authority: [u8; 32],
     open: Mutex<Open>,
 }
@@ -80,39 +80,47 @@ struct Open {
 
 impl Gate {
     /// A gate without sessions.
-    pub fn new(office: Uuid, authority: [u8; 32]) -> Self {
-        Self { office, authority, open: Mutex::default() }
+    pub fn new(authority: [u8; 32]) -> Self {
+        Self { authority, open: Mutex::default() }
     }
 
-    /// Who calls, by token or by proof.
-    pub fn admit(&self, metadata: &MetadataMap, shared: &Shared) -> Result<Caller, Status> {
-        let token =
-            metadata.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let (device, new_token) = match (token, metadata.get_bin(SESSION_KEY)) {
-            (Some(token), None) => (self.of_token(token)?, None),
-            (_, Some(proof)) => {
-                let proof = proof.to_bytes().map_err(|_| Fault::unauthenticated("PROOF_INVALID"))?;
+    /// The office that a call is for: its token's, or the one that its proof names. Nothing of a proof is believed yet.
+    pub fn office_of(&self, metadata: &MetadataMap) -> Result<Uuid, Fault> {
+        match Shown::read(metadata)? {
+            Shown::Token(token) => self.of_token(token).map(|(office, _)| office),
+            Shown::Proof(proof) => Ok(Uuid::from_bytes(std::array::from_fn(|index| proof[index]))),
+        }
+    }
+
+    /// Who calls that office, by token or by proof.
+    pub fn admit(&self, metadata: &MetadataMap, shared: &Shared) -> Result<Caller, Fault> {
+        let (device, new_token) = match Shown::read(metadata)? {
+            Shown::Token(token) => match self.of_token(token)? {
+                (office, device) if office == shared.id.office => (device, None),
+                _ => return Err(Fault::unauthenticated("TOKEN_EXPIRED")),
+            },
+            Shown::Proof(proof) => {
                 let (device, nonce) = self.proven(&proof, shared)?;
-                (device, Some(self.open_session(device, nonce)?))
+                (device, Some(self.open_session(shared.id.office, device, nonce)?))
             }
-            (None, None) => return Err(Fault::unauthenticated("PROOF_MISSING").into()),
         };
         let people = shared.people();
         let known = people.device(device).ok_or_else(|| Fault::unauthenticated("UNKNOWN_DEVICE"))?;
         Ok(Caller { device, person: known.owner, revoked: known.revoked.is_some(), token: new_token })
     }
 
-    fn of_token(&self, token: &str) -> Result<DeviceId, Fault> {
+    fn of_token(&self, token: &str) -> Result<(Uuid, DeviceId), Fault> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match open.sessions.get(token) {
-            Some(session) if session.until > Instant::now() => Ok(session.device),
+            Some(session) if session.until > Instant::now() => Ok((session.office, session.device)),
             _ => Err(Fault::unauthenticated("TOKEN_EXPIRED")),
         }
     }
 
-    fn proven(&self, proof: &[u8], shared: &Shared) -> Result<(DeviceId, [u8; 16]), Fault> {
+    fn proven(&self, proof: &[u8; SESSION_BYTES], shared: &Shared) -> Result<(DeviceId, [u8; 16]), Fault> {
         let invalid = || Fault::unauthenticated("PROOF_INVALID");
-        if proof.len() != SESSION_BYTES || proof[..16] != *self.office.as_bytes() {
+        let office = shared.id.office;
+        if proof[..16] != *office.as_bytes() {
             return Err(invalid());
         }
         let device = u32::from_be_bytes(proof[16..20].try_into().map_err(|_| invalid())?);
@@ -120,13 +128,13 @@ impl Gate {
         let people = shared.people();
         let known =
             people.device(DeviceId(device)).ok_or_else(|| Fault::unauthenticated("UNKNOWN_DEVICE"))?;
-        match verify_session(&known.key, &proof[36..], self.office, &self.authority, device, &nonce) {
+        match verify_session(&known.key, &proof[36..], office, &self.authority, device, &nonce) {
             true => Ok((DeviceId(device), nonce)),
             false => Err(invalid()),
         }
     }
 
-    fn open_session(&self, device: DeviceId, nonce: [u8; 16]) -> Result<String, Fault> {
+    fn open_session(&self, office: Uuid, device: DeviceId, nonce: [u8; 16]) -> Result<String, Fault> {
         let mut random = [0; 24];
         getrandom::fill(&mut random).map_err(|error| Fault::internal(&error))?;
         let token = hex(&random);
@@ -139,8 +147,29 @@ impl Gate {
         }
         let now = Instant::now();
         open.sessions.retain(|_, session| session.until > now);
-        open.sessions.insert(token.clone(), Session { device, until: now + TOKEN_LIFE });
+        open.sessions.insert(token.clone(), Session { office, device, until: now + TOKEN_LIFE });
         Ok(token)
+    }
+}
+
+/// What a call shows of who makes it.
+enum Shown<'a> {
+    Token(&'a str),
+    Proof([u8; SESSION_BYTES]),
+}
+
+impl Shown<'_> {
+    fn read(metadata: &MetadataMap) -> Result<Shown<'_>, Fault> {
+        let token =
+            metadata.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        match (token, metadata.get_bin(SESSION_KEY)) {
+            (_, Some(proof)) => {
+                let bytes = proof.to_bytes().ok().and_then(|bytes| bytes.as_ref().try_into().ok());
+                bytes.map(Shown::Proof).ok_or_else(|| Fault::unauthenticated("PROOF_INVALID"))
+            }
+            (Some(token), None) => Ok(Shown::Token(token)),
+            (None, None) => Err(Fault::unauthenticated("PROOF_MISSING")),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use renaksi_domain::time::{DAY_MICROS, Timestamp};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::chain::code_digest;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::data::{read_json, write_json};
 use crate::error::ServerError;
@@ -32,14 +33,17 @@ struct Invite {
 #[derive(Clone, Debug)]
 pub struct Invites {
     path: PathBuf,
+    /// What codes begin with: which office they are for.
+    prefix: String,
     open: Vec<Invite>,
 }
 
 impl Invites {
-    /// Reads the invites.
-    pub fn open(path: PathBuf) -> Result<Self, ServerError> {
+    /// Reads the invites. `office` is named in every code; the office that `init` made needs no name.
+    pub fn open(path: PathBuf, office: Option<Uuid>) -> Result<Self, ServerError> {
         let open = read_json(&path)?.unwrap_or_default();
-        Ok(Self { path, open })
+        let prefix = office.map_or_else(String::new, |office| format!("{}-", office.simple()));
+        Ok(Self { path, prefix, open })
     }
 
     /// Makes an invite for a person. `random` are fresh random bytes. Answers the code, which is kept nowhere.
@@ -49,7 +53,8 @@ impl Invites {
         now: Timestamp,
         random: [u8; CODE_CHARS],
     ) -> Result<(String, Timestamp), ServerError> {
-        let code: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+        let mut code = self.prefix.clone();
+        code.extend(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])));
         let expires = now.plus_micros(VALID_DAYS * DAY_MICROS);
         self.open.retain(|invite| invite.expires_us > now.0);
         self.open.push(Invite {
@@ -114,6 +119,11 @@ impl Refused {
     }
 }
 
+/// The office that a code names; none where it is for the office that `init` made.
+pub fn office_of(code: &str) -> Option<Uuid> {
+    code.trim().split_once('-').and_then(|(office, _)| office.parse().ok())
+}
+
 fn hash(code: &str) -> String {
     hex(&code_digest(code))
 }
@@ -130,14 +140,27 @@ mod tests {
     #[test]
     fn an_invite_is_taken_once_by_one_device_in_time() {
         let dir = tempfile::tempdir().unwrap();
-        let mut invites = Invites::open(dir.path().join("invites.json")).unwrap();
+        let mut invites = Invites::open(dir.path().join("invites.json"), None).unwrap();
         let now = Timestamp(1_000);
         let (code, expires) = invites.make(PersonId(3), now, [5; CODE_CHARS]).unwrap();
         assert_eq!(invites.answer("nonsense", &[1; 32], now).unwrap(), Err(Refused::Unknown));
         assert_eq!(invites.answer(&code, &[1; 32], expires).unwrap(), Err(Refused::Expired));
         assert_eq!(invites.answer(&code, &[1; 32], now).unwrap(), Ok(PersonId(3)));
-        let mut reopened = Invites::open(dir.path().join("invites.json")).unwrap();
+        let mut reopened = Invites::open(dir.path().join("invites.json"), None).unwrap();
         assert_eq!(reopened.answer(&code, &[1; 32], expires).unwrap(), Ok(PersonId(3)));
         assert_eq!(reopened.answer(&code, &[2; 32], now).unwrap(), Err(Refused::Used));
+    }
+    #[test]
+    fn a_code_names_the_office_that_was_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let office = Uuid::from_u128(0xA1);
+        for named in [None, Some(office)] {
+            let mut invites = Invites::open(dir.path().join("invites.json"), named).unwrap();
+            let (code, _) = invites.make(PersonId(3), Timestamp(0), [5; CODE_CHARS]).unwrap();
+            assert_eq!(office_of(&code), named);
+            assert_eq!(invites.person(&code), Some(PersonId(3)));
+            // Devices of every release read such a code in an invite.
+            assert!(code.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+        }
     }
 }

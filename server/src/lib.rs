@@ -5,16 +5,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod alarm;
 pub mod authority;
+pub mod catalog;
 pub mod check;
 pub mod data;
 pub mod directory;
 pub mod error;
+pub mod founding;
 pub mod identity;
 pub mod invites;
 pub mod log_key;
 pub mod office;
 pub mod office_index;
+pub mod offices;
 pub mod people;
 pub mod push;
 pub mod receipts;

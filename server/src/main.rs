@@ -1,25 +1,26 @@
-//! `renaksid`: init, serve, invite, check.
+//! `renaksid`: init, serve, invite, check, office.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use renaksi_domain::RULES_VERSION;
-use renaksi_domain::people::{FoundOffice, PeopleCommand};
-use renaksi_domain::time::Zone;
 use renaksi_proto::agreed::hex;
 use renaksi_proto::clock::{CLOCK_VARIABLE, Clock};
 use renaksi_server::data::{Data, ServerFile};
 use renaksi_server::error::ServerError;
+use renaksi_server::founding::{Founding, new_id};
 use renaksi_server::office::Office;
+use renaksi_server::offices::{OPEN_MAX_DEFAULT, Offices, Settings};
 use renaksi_server::people::Invited;
 use renaksi_server::serve::Addresses;
-use renaksi_server::{authority, check, people, serve, web};
+use renaksi_server::{authority, catalog, check, serve, web};
 use serde_json::json;
 use uuid::Uuid;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7443";
+const DEFAULT_ZONE: &str = "Asia/Jakarta";
 
 /// The server of an office's action plan.
 #[derive(Debug, Parser)]
@@ -39,6 +40,45 @@ enum Command {
     Invite(Invite),
     /// Verifies the whole store and prints its state hash.
     Check(Check),
+    /// Several offices on one server.
+    #[command(subcommand)]
+    Office(OfficeCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum OfficeCommand {
+    /// Adds an office to the folder and prints its first invite.
+    Add(OfficeAdd),
+    /// Lists the folder's offices.
+    List(OfficeList),
+}
+
+#[derive(Debug, Args)]
+struct OfficeAdd {
+    #[arg(long)]
+    data: PathBuf,
+    /// The office's name.
+    #[arg(long)]
+    office: String,
+    /// Its time zone: Asia/Jakarta, Asia/Pontianak, Asia/Makassar or Asia/Jayapura.
+    #[arg(long, default_value = DEFAULT_ZONE)]
+    tz: String,
+    /// The name of its first operator.
+    #[arg(long)]
+    operator: String,
+    /// A training office: says so everywhere, and may play its clock.
+    #[arg(long)]
+    rehearsal: bool,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct OfficeList {
+    #[arg(long)]
+    data: PathBuf,
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -50,7 +90,7 @@ struct Init {
     #[arg(long)]
     office: String,
     /// Its time zone: Asia/Jakarta, Asia/Pontianak, Asia/Makassar or Asia/Jayapura.
-    #[arg(long, default_value = "Asia/Jakarta")]
+    #[arg(long, default_value = DEFAULT_ZONE)]
     tz: String,
     /// The name of the first operator.
     #[arg(long)]
@@ -78,6 +118,9 @@ struct Serve {
     /// Health over plain HTTP, on this machine only: /healthz and /readyz. Nothing listens without it.
     #[arg(long)]
     web: Option<SocketAddr>,
+    /// Offices open at once; the others are opened when somebody needs them.
+    #[arg(long, default_value_t = OPEN_MAX_DEFAULT)]
+    open_offices: NonZeroU16,
     /// A PostgreSQL store; not in this release.
     #[arg(long)]
     store: Option<String>,
@@ -90,6 +133,9 @@ struct Serve {
 struct Invite {
     #[arg(long)]
     data: PathBuf,
+    /// The office, by its id or name; needed where the folder has several.
+    #[arg(long)]
+    office: Option<String>,
     /// The person's name; a new one is added.
     #[arg(long)]
     user: String,
@@ -107,6 +153,9 @@ struct Invite {
 struct Check {
     #[arg(long)]
     data: PathBuf,
+    /// The office, by its id or name; needed where the folder has several.
+    #[arg(long)]
+    office: Option<String>,
     #[arg(long)]
     json: bool,
 }
@@ -124,12 +173,16 @@ async fn main() -> ExitCode {
         Command::Serve(args) => args.json,
         Command::Invite(args) => args.json,
         Command::Check(args) => args.json,
+        Command::Office(OfficeCommand::Add(args)) => args.json,
+        Command::Office(OfficeCommand::List(args)) => args.json,
     };
     let done = match cli.command {
         Command::Init(args) => init(args).await,
         Command::Serve(args) => run_server(args).await,
         Command::Invite(args) => invite(args).await,
         Command::Check(args) => run_check(args).await,
+        Command::Office(OfficeCommand::Add(args)) => add_office(args).await,
+        Command::Office(OfficeCommand::List(args)) => list_offices(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -180,11 +233,12 @@ async fn init(args: Init) -> Result<(), ServerError> {
         Err(ServerError::NoOffice(_)) => None,
         Err(error) => return Err(error),
     };
-    let founding = Founding::read(&args)?;
-    let mut file = prepare(&data, &args, &founding, cut)?;
+    let founding = Founding::read(&args.office, &args.tz, &args.operator, args.rehearsal)?;
+    let host = certified_host(&args.address)?;
+    let mut file = prepare(&data, &args, host, &founding, cut)?;
     let office = Office::create(&data, clock(args.rehearsal)?)?;
     // From here on the log's lock is ours, so whatever is in the folder is this run's.
-    let invited = found(&office, file.office, &founding, args.rehearsal).await;
+    let invited = founding.found(&office, file.office).await;
     tokio::task::block_in_place(|| office.close());
     let invited = invited.inspect_err(|_| remove_what_was_made(&data))?;
     // If we crash before it is written: the log has records, and the next opening writes it.
@@ -194,36 +248,11 @@ async fn init(args: Init) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// The words of `init`, understood before anything is made.
-struct Founding {
-    name: String,
-    zone: Zone,
-    operator: String,
-    /// The host that the server's certificate names.
-    host: String,
-}
-
-impl Founding {
-    fn read(args: &Init) -> Result<Founding, ServerError> {
-        let zone = Zone::from_name(&args.tz).ok_or_else(|| {
-            let names = Zone::ALL.map(Zone::name).join(", ");
-            ServerError::Usage(format!(
-                "unknown time zone `{}`; an Indonesian office is in one of {names}",
-                args.tz
-            ))
-        })?;
-        let name = args.office.trim().to_owned();
-        if name.is_empty() {
-            return Err(ServerError::Usage("--office needs the office's name".into()));
-        }
-        let operator = people::user_name(&args.operator)?.to_owned();
-        let host = args.address.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']']));
-        let host = host.filter(|host| !host.is_empty());
-        let host = host
-            .ok_or_else(|| ServerError::Usage(format!("--address `{}` is not HOST:PORT", args.address)))?
-            .to_owned();
-        Ok(Founding { name, zone, operator, host })
-    }
+/// The host that the server's certificate names.
+fn certified_host(address: &str) -> Result<&str, ServerError> {
+    let host = address.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']']));
+    let host = host.filter(|host| !host.is_empty());
+    host.ok_or_else(|| ServerError::Usage(format!("--address `{address}` is not HOST:PORT")))
 }
 
 /// Makes the authority and `server.json`. An `init` that was cut before its first record is gone on with, under its
@@ -231,44 +260,20 @@ impl Founding {
 fn prepare(
     data: &Data,
     args: &Init,
+    host: &str,
     founding: &Founding,
     cut: Option<ServerFile>,
 ) -> Result<ServerFile, ServerError> {
     // Its authority was whole before its file was. One for another address is made anew: no invite names it yet.
     let kept = cut.as_ref().filter(|cut| cut.address == args.address);
     if kept.is_none() {
-        authority::create(&data.authority(), &founding.name, &founding.host)?;
+        authority::create(&data.authority(), &founding.name, host)?;
     }
-    let id = match cut {
-        Some(cut) => cut.office,
-        None => {
-            let mut random = [0; 16];
-            getrandom::fill(&mut random).map_err(ServerError::Random)?;
-            uuid::Builder::from_random_bytes(random).into_uuid()
-        }
-    };
+    let id = cut.map_or_else(new_id, |cut| Ok(cut.office))?;
     let file =
         ServerFile { office: id, rehearsal: args.rehearsal, address: args.address.clone(), founded: false };
     data.write_server_file(&file)?;
     Ok(file)
-}
-
-async fn found(
-    office: &Office,
-    id: Uuid,
-    founding: &Founding,
-    rehearsal: bool,
-) -> Result<Invited, ServerError> {
-    let found = FoundOffice {
-        office: id,
-        name: founding.name.as_str().into(),
-        zone: founding.zone,
-        rehearsal,
-        rules: RULES_VERSION,
-    };
-    let act = Box::new(move |_: &renaksi_domain::State| vec![PeopleCommand::FoundOffice(found)]);
-    office.host(act).await.map_err(people::host_error)?;
-    people::invite(office, &founding.operator, "operator", None).await
 }
 
 /// Leaves no half office behind. Its work first, so that what remains if we crash in between is an `init` to go on with.
@@ -289,24 +294,32 @@ async fn run_server(args: Serve) -> Result<(), ServerError> {
     }
     web::on_this_machine(args.web)?;
     let data = Data::new(&args.data);
-    let mut office = Office::open(&data, clock(data.server_file()?.rehearsal)?)?;
-    let mut file = office.file.clone();
-    if let Some(address) = args.address.clone() {
-        file.address = address;
+    let mut file = data.server_file()?;
+    let played = match clock(true) {
+        Ok(played) => played,
+        Err(error) if catalog::offices(&data)?.iter().any(|office| office.rehearsal) => return Err(error),
+        Err(_) => Clock::System,
+    };
+    let settings = Settings { open_max: args.open_offices, played, ..Settings::default() };
+    let offices = Offices::new(&data, settings)?;
+    if let Some(address) = args.address {
+        file.address = address.clone();
         data.write_server_file(&file)?;
-        office.file = file.clone();
+        offices.set_address(address);
     } else if args.listen.port() == 0 {
         // A free port is for this run only: what is written stays.
-        office.file.address = String::new();
+        offices.set_address(String::new());
     }
-    let name = office.name.clone();
-    let ready = move |bound: Addresses| {
+    let count = offices.count();
+    let ready = move |bound: Addresses, first: Option<&Office>| {
         let web = bound.web.map(|web| web.to_string());
+        let name = first.map(|first| first.name.as_str());
         if args.json {
             let mut value = json!({
                 "listening": bound.network.to_string(),
                 "office": name,
                 "rehearsal": file.rehearsal,
+                "offices": count,
             });
             if let Some(web) = web {
                 value["web"] = web.into();
@@ -314,15 +327,17 @@ async fn run_server(args: Serve) -> Result<(), ServerError> {
             println!("{value}");
         } else {
             say_rehearsal(file.rehearsal);
-            eprintln!("{name}: listening on {}", bound.network);
+            let name = name.unwrap_or("an office that cannot be opened");
+            let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            eprintln!("{name}{others}: listening on {}", bound.network);
             web.into_iter().for_each(|web| eprintln!("health on http://{web}/healthz and /readyz"));
         }
     };
-    serve::serve(&data, office, Addresses { network: args.listen, web: args.web }, ready).await
+    serve::serve(&data, offices, Addresses { network: args.listen, web: args.web }, ready).await
 }
 
 async fn invite(args: Invite) -> Result<(), ServerError> {
-    let data = Data::new(&args.data);
+    let data = catalog::choose(&Data::new(&args.data), args.office.as_deref())?;
     let file = data.server_file()?;
     let clock = clock(file.rehearsal)?;
     let invited = check::invite(&data, clock, &args.user, &args.role, args.unit.as_deref()).await?;
@@ -380,8 +395,37 @@ fn print_invite(as_json: bool, invited: &Invited, office: Option<Uuid>, rehearsa
     }
 }
 
+async fn add_office(args: OfficeAdd) -> Result<(), ServerError> {
+    let founding = Founding::read(&args.office, &args.tz, &args.operator, args.rehearsal)?;
+    let (id, invited) = check::add(&Data::new(&args.data), clock(args.rehearsal)?, &founding).await?;
+    print_invite(args.json, &invited, Some(id), args.rehearsal);
+    Ok(())
+}
+
+async fn list_offices(args: OfficeList) -> Result<(), ServerError> {
+    let offices = check::list(&Data::new(&args.data)).await?;
+    if args.json {
+        let offices = offices.iter().map(|office| {
+            json!({
+                "office": office.id.to_string(),
+                "name": office.name,
+                "rehearsal": office.rehearsal,
+                "state": office.state,
+            })
+        });
+        println!("{}", json!({ "offices": offices.collect::<Vec<_>>() }));
+    } else {
+        for office in offices {
+            let rehearsal = if office.rehearsal { "  (rehearsal)" } else { "" };
+            println!("{}  {:<12}  {}{rehearsal}", office.id, office.state, office.name);
+        }
+    }
+    Ok(())
+}
+
 async fn run_check(args: Check) -> Result<(), ServerError> {
-    let checked = check::check(&Data::new(&args.data)).await?;
+    let data = catalog::choose(&Data::new(&args.data), args.office.as_deref())?;
+    let checked = check::check(&data).await?;
     let rehearsal = checked.rehearsal == Some(true);
     let tail = checked.tail_bytes;
     let (root, hash) = (hex(&checked.root), hex(&checked.state_hash));

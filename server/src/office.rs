@@ -1,15 +1,12 @@
 //! One open office: its log, the state folded from it, and the threads that write.
 
 use std::path::PathBuf;
-use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
-use renaksi_domain::time::Timestamp;
 use renaksi_domain::{FOLD_VERSION, RULES_VERSION, State};
 use renaksi_ledger::{
     CommitView, Commits, Log, LogId, LogOptions, LogReader, NewSnapshot, Signer, Snapshots,
@@ -18,9 +15,9 @@ use renaksi_proto::agreed::hex;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::fold::Fold;
 use renaksi_proto::snapshot;
-use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{oneshot, watch};
 
+use crate::alarm::{Alarm, Alarms};
 use crate::data::{Data, ServerFile, private_folder};
 use crate::directory::Directory;
 use crate::error::ServerError;
@@ -109,7 +106,7 @@ impl Shared {
 
     /// The state that the log says, folded anew.
     pub(crate) fn durable_fold(&self) -> Result<Fold, ServerError> {
-        fold_from_snapshot(&self.reader, &self.snapshots, self.id)
+        fold_from_snapshot(&self.reader, &self.snapshots, self.id).map(|(fold, _)| fold)
     }
 
     /// Keeps the present state as a snapshot. Only the writer calls it, when it holds no lock.
@@ -167,6 +164,16 @@ impl Office {
 
     /// As [`Office::open`], with options of the log.
     pub fn open_with(data: &Data, clock: Clock, options: LogOptions) -> Result<Office, ServerError> {
+        Office::open_among(data, clock, options, Arc::default())
+    }
+
+    /// As [`Office::open_with`], telling `alarms` when something is due by itself.
+    pub fn open_among(
+        data: &Data,
+        clock: Clock,
+        options: LogOptions,
+        alarms: Arc<Alarms>,
+    ) -> Result<Office, ServerError> {
         let mut file = data.server_file()?;
         let id = Data::log_id(file.office);
         let log = match open_log(data, id, options) {
@@ -180,7 +187,7 @@ impl Office {
             file.founded = true;
             data.write_server_file(&file)?;
         }
-        Office::on(data, clock, file, log)
+        Office::on(data, clock, file, log, alarms)
     }
 
     /// For `init`: makes the log, or goes on with the empty one of an `init` that was cut.
@@ -202,10 +209,17 @@ impl Office {
             }
             opened => opened,
         };
-        Office::on(data, clock, file, log.map_err(|source| ServerError::Log { id, source })?)
+        let log = log.map_err(|source| ServerError::Log { id, source })?;
+        Office::on(data, clock, file, log, Arc::default())
     }
 
-    fn on(data: &Data, clock: Clock, file: ServerFile, log: Log) -> Result<Office, ServerError> {
+    fn on(
+        data: &Data,
+        clock: Clock,
+        file: ServerFile,
+        log: Log,
+        alarms: Arc<Alarms>,
+    ) -> Result<Office, ServerError> {
         let id = Data::log_id(file.office);
         let failed = |source| ServerError::Log { id, source };
         private_folder(&data.office("snapshots"))?;
@@ -213,14 +227,13 @@ impl Office {
         let reader = log.reader();
         let signer = log_key::signer(data, &reader, id.office)?;
         let snapshots = Snapshots::open(&data.office("snapshots"), id).map_err(failed)?;
-        let fold = fold_from_snapshot(&reader, &snapshots, id)?;
+        let (fold, snapshot_at) = fold_from_snapshot(&reader, &snapshots, id)?;
         same_flag(data, &file, rehearsal(&fold.state))?;
         if fold.state.rules > RULES_VERSION {
             return Err(ServerError::NewerRules { rules: fold.state.rules, known: RULES_VERSION });
         }
         let name = office_name(&fold.state);
-        let index =
-            OfficeIndex::open(data.office("index"), id, reader.clone()).map_err(ServerError::Index)?;
+        let index = OfficeIndex::at(data.office("index"), id, reader.clone());
         let shared = Arc::new(Shared {
             id,
             clock,
@@ -232,10 +245,13 @@ impl Office {
             stopped: watch::Sender::new(false),
         });
         let authority = crate::authority::load(&data.authority())?.fingerprint;
+        let named = data.is_added().then_some(id.office);
         let directory = Mutex::new(Directory::open(data.office("directory.json"))?);
-        let invites = Mutex::new(Invites::open(data.office("invites.json"))?);
+        let invites = Mutex::new(Invites::open(data.office("invites.json"), named)?);
         let sightings = Mutex::new(Sightings::open(data.office("seen.json")));
-        let (jobs, threads) = start(log, &shared)?;
+        let alarm = Alarm::new(alarms, id.office, data);
+        let (jobs, threads) =
+            start(&shared, |behind| Writer::new(log, Arc::clone(&shared), behind, alarm, snapshot_at))?;
         Ok(Office {
             shared,
             file,
@@ -264,6 +280,12 @@ impl Office {
         let (answer, answered) = oneshot::channel();
         self.queue(Job::Host(act, answer)).await.map_err(HostError::NotDurable)?;
         answered.await.map_err(|_| HostError::NotDurable(NotDurable::Stopped))?
+    }
+
+    /// Records what may be due by itself, once the writer comes to it.
+    pub async fn ring(&self) {
+        // An office that stopped records nothing more.
+        let _ = self.queue(Job::Due).await;
     }
 
     async fn queue(&self, job: Job) -> Result<(), NotDurable> {
@@ -320,49 +342,20 @@ fn rehearsal(state: &State) -> Option<bool> {
 
 type Started = (tokio::sync::mpsc::Sender<Job>, Vec<JoinHandle<()>>);
 
-fn start(log: Log, shared: &Arc<Shared>) -> Result<Started, ServerError> {
+fn start(
+    shared: &Arc<Shared>,
+    writer: impl FnOnce(mpsc::Sender<Behind>) -> Writer,
+) -> Result<Started, ServerError> {
     let (jobs, queue) = tokio::sync::mpsc::channel(QUEUE_JOBS);
     let (behind, commits) = mpsc::channel();
     let index = spawn("index", {
         let shared = Arc::clone(shared);
         move || follow(&shared, &commits)
     })?;
-    let (alarm, times) = mpsc::channel();
-    let alarm_thread = spawn("alarm", {
-        let (jobs, clock) = (jobs.downgrade(), shared.clock.clone());
-        move || ring(&jobs, &times, &clock)
-    })?;
-    let writer = Writer::new(log, Arc::clone(shared), behind, alarm);
-    // If this fails, the other threads end with the last sender.
+    let writer = writer(behind);
+    // If this fails, the other thread ends with the last sender.
     let writer = spawn("writer", move || writer.run(queue))?;
-    Ok((jobs, vec![writer, index, alarm_thread]))
-}
-
-/// How long the alarm sleeps at most: clocks are set, and a rehearsal's is played.
-const ALARM_SLEEP_MAX: Duration = Duration::from_millis(500);
-
-/// The alarm's thread: wakes the writer when something is due by itself, also when nobody writes. It holds no queue open.
-fn ring(jobs: &WeakSender<Job>, times: &mpsc::Receiver<Option<Timestamp>>, clock: &Clock) {
-    let mut due = None;
-    loop {
-        let told = match due {
-            None => times.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(_) => times.recv_timeout(ALARM_SLEEP_MAX),
-        };
-        match told {
-            Ok(next) => due = next,
-            Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        if due.is_some_and(|due| due <= clock.now()) {
-            // The writer tells the next time once it has recorded this.
-            due = None;
-            let Some(jobs) = jobs.upgrade() else { return };
-            if jobs.blocking_send(Job::Due).is_err() {
-                return;
-            }
-        }
-    }
+    Ok((jobs, vec![writer, index]))
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
@@ -379,10 +372,11 @@ fn follow(shared: &Shared, commits: &mpsc::Receiver<Behind>) {
     while let Ok(message) = commits.recv() {
         let mut index = shared.index.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match message {
-            // Whoever waited and went away needs no answer.
             Behind::Barrier(reached) => {
+                let ready = index.ready();
+                // Whoever waited and went away needs no answer.
                 let _ = reached.send(());
-                Ok(())
+                ready
             }
             Behind::Commit { head, runs } => index.cover(&runs, head),
             Behind::Rebuild => index.rebuild(),
@@ -394,8 +388,13 @@ fn follow(shared: &Shared, commits: &mpsc::Receiver<Behind>) {
     }
 }
 
-/// The state at the log's head: from the newest snapshot that proves to be what it says, else from the first record.
-fn fold_from_snapshot(reader: &LogReader, snapshots: &Snapshots, id: LogId) -> Result<Fold, ServerError> {
+/// The state at the log's head: from the newest snapshot that proves to be what it says, else from the first record. With
+/// the position of that snapshot, or 0.
+fn fold_from_snapshot(
+    reader: &LogReader,
+    snapshots: &Snapshots,
+    id: LogId,
+) -> Result<(Fold, Position), ServerError> {
     let failed = |source| ServerError::Log { id, source };
     let root_at = |position| reader.root_at(position).ok().flatten();
     let found = snapshots.latest(reader.head().size, FOLD_VERSION, root_at).map_err(failed)?;
@@ -410,7 +409,9 @@ fn fold_from_snapshot(reader: &LogReader, snapshots: &Snapshots, id: LogId) -> R
         }
         whole.then_some(fold)
     });
-    fold_rest(reader, resumed.unwrap_or_default(), id)
+    let resumed = resumed.unwrap_or_default();
+    let position = resumed.state.position;
+    Ok((fold_rest(reader, resumed, id)?, position))
 }
 
 /// Folds what follows a state.

@@ -40,27 +40,45 @@ impl Run {
 }
 
 /// The index of an office, with what it takes to mend it. Whatever it does not know can be found in the log.
+///
+/// It is opened when somebody first asks it: most offices of a server are never asked, and sled takes more memory than
+/// all the rest of a small one.
 #[derive(Debug)]
 pub struct OfficeIndex {
     dir: PathBuf,
     reader: LogReader,
     id: LogId,
-    /// None while not even an empty one could be made.
+    /// False until somebody asked. Until then it need not keep up with the log.
+    asked: bool,
+    /// None while nobody asked, or while not even an empty one could be made.
     index: Option<Index>,
     /// A write failed: what the index covers has an end before the log's, and must not be moved past the hole.
     broken: bool,
 }
 
 impl OfficeIndex {
-    /// Opens the index in `dir` and brings it up to the log.
-    pub fn open(dir: PathBuf, id: LogId, reader: LogReader) -> Result<OfficeIndex, IndexError> {
-        let index = catch_up(open(&dir, &id)?, &reader)?;
-        Ok(OfficeIndex { dir, reader, id, index: Some(index), broken: false })
+    /// The index in `dir`; nothing is opened yet.
+    pub fn at(dir: PathBuf, id: LogId, reader: LogReader) -> OfficeIndex {
+        OfficeIndex { dir, reader, id, asked: false, index: None, broken: false }
+    }
+
+    /// Makes the index ready to be asked: opens it and brings it up to the log, the first time.
+    pub fn ready(&mut self) -> Result<(), IndexError> {
+        if std::mem::replace(&mut self.asked, true) {
+            return Ok(());
+        }
+        let opened = open(&self.dir, &self.id).and_then(|index| catch_up(index, &self.reader));
+        self.broken = opened.is_err();
+        self.index = Some(opened?);
+        Ok(())
     }
 
     /// Makes the index cover a commit. If it fails, the next commit brings the index up from the log instead, so that
     /// nothing in between is missing.
     pub fn cover(&mut self, runs: &[Run], head: Head) -> Result<(), IndexError> {
+        if !self.asked {
+            return Ok(());
+        }
         let covered = match &self.index {
             Some(index) if !self.broken => index.covered().and_then(|covered| match covered < head.size {
                 true => index.write(batch(runs, head.size, head.root)),
@@ -81,6 +99,7 @@ impl OfficeIndex {
         };
         // If we stop here: what was cleared says that it covers nothing, and the next start brings it up.
         let rebuilt = rebuilt.and_then(|index| catch_up(index, &self.reader));
+        self.asked = true;
         self.broken = rebuilt.is_err();
         self.index = Some(rebuilt?);
         Ok(())
@@ -242,11 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn an_index_that_nobody_asks_is_not_opened_and_the_first_question_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crate::data::Data::log_id(uuid::Uuid::from_u128(1));
+        let mut log = Log::create(&dir.path().join("log"), id, 1).unwrap();
+        let mut index = OfficeIndex::at(dir.path().join("index"), id, log.reader());
+        let head = log.append(&record(1, 1)).unwrap();
+        index.cover(&[], head).unwrap();
+        assert!(!dir.path().join("index").exists());
+        index.ready().unwrap();
+        assert_eq!(index.position_of(CommandKey::new(Origin(1), 1)), Some(1));
+        log.close().unwrap();
+    }
+
+    #[test]
     fn a_failed_write_leaves_no_hole_and_a_lost_row_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let id = crate::data::Data::log_id(uuid::Uuid::from_u128(1));
         let mut log = Log::create(&dir.path().join("log"), id, 1).unwrap();
-        let mut index = OfficeIndex::open(dir.path().join("index"), id, log.reader()).unwrap();
+        let mut index = OfficeIndex::at(dir.path().join("index"), id, log.reader());
+        index.ready().unwrap();
         let run = |sequence| Run {
             origin: Origin(1),
             first_sequence: sequence,

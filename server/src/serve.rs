@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::server::NamedService;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
@@ -25,6 +26,8 @@ use crate::data::Data;
 use crate::error::ServerError;
 use crate::identity::Gate;
 use crate::office::Office;
+use crate::offices::Offices;
+use crate::services::Door;
 use crate::services::enrolment::EnrolmentService;
 use crate::services::host::HostService;
 use crate::services::sync::SyncService;
@@ -52,26 +55,26 @@ pub struct Addresses {
     pub web: Option<SocketAddr>,
 }
 
-/// Serves until SIGTERM or SIGINT, then answers what was accepted and closes the office.
+/// Serves until SIGTERM or SIGINT, then answers what was accepted and closes the offices.
 ///
-/// `ready` is told the bound addresses once calls are taken.
+/// `ready` is told the bound addresses once calls are taken, and the office that `init` made, if it can be opened.
 pub async fn serve(
     data: &Data,
-    office: Office,
+    offices: Arc<Offices>,
     listen: Addresses,
-    ready: impl FnOnce(Addresses),
+    ready: impl FnOnce(Addresses, Option<&Office>),
 ) -> Result<(), ServerError> {
     // Before anybody is told that we are ready, because whoever is told may ask us to stop.
     let asked = signals().map_err(ServerError::file("take signals for", data.dir()))?;
-    serve_until(data, office, listen, ready, asked, STOP_GRACE).await
+    serve_until(data, offices, listen, ready, asked, STOP_GRACE).await
 }
 
 /// As [`serve`], until `asked` is done; calls then have `grace` to end.
 pub async fn serve_until(
     data: &Data,
-    mut office: Office,
+    offices: Arc<Offices>,
     listen: Addresses,
-    ready: impl FnOnce(Addresses),
+    ready: impl FnOnce(Addresses, Option<&Office>),
     asked: impl Future<Output = ()>,
     grace: Duration,
 ) -> Result<(), ServerError> {
@@ -81,26 +84,28 @@ pub async fn serve_until(
         None => None,
     };
     let web_bound = web.as_ref().map(|(_, bound)| *bound);
-    if office.file.address.is_empty() {
-        office.file.address = bound.to_string();
+    if offices.address().is_empty() {
+        offices.set_address(bound.to_string());
     }
-    let office = Arc::new(office);
+    let first = open_first(&offices).await?;
     let (stop, stopped) = watch::channel(false);
 
-    let router = network(data, &office, &bound)?;
+    let router = network(data, &offices, &bound, stopped.clone())?;
     let control = control_socket(data)?;
     let host = tokio::spawn(
         Server::builder()
-            .add_service(HostServer::new(HostService(Arc::clone(&office))))
+            .add_service(HostServer::new(HostService(Arc::clone(&offices))))
             .serve_with_incoming_shutdown(UnixListenerStream::new(control), until(stopped.clone())),
     );
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let mut network = tokio::spawn(router.serve_with_incoming_shutdown(incoming, until(stopped)));
+    let mut network = tokio::spawn(router.serve_with_incoming_shutdown(incoming, until(stopped.clone())));
+    let keeper = tokio::spawn(Arc::clone(&offices).keep(until(stopped)));
     let web = web.map(|(listener, _)| {
-        let router = web::router(Arc::clone(&office.shared));
+        let router = web::router(Arc::clone(&offices));
         tokio::spawn(async move { axum::serve(listener, router).await })
     });
-    ready(Addresses { network: bound, web: web_bound });
+    ready(Addresses { network: bound, web: web_bound }, first.as_deref());
+    drop(first);
 
     let ended = tokio::select! {
         () = asked => None,
@@ -120,6 +125,7 @@ pub async fn serve_until(
         }
         Some(ended) => Err(ended_early(&bound, ended)),
     };
+    let _ = keeper.await;
     host.abort();
     let _ = host.await;
     if let Some(web) = web {
@@ -128,25 +134,43 @@ pub async fn serve_until(
         let _ = web.await;
     }
     let _ = fs::remove_file(data.socket());
-    // A call that was cut may hold the office a moment longer; its log is closed all the same.
-    tokio::task::block_in_place(|| office.stop());
+    // A call that was cut may hold its office a moment longer; its log is closed all the same.
+    offices.close_all().await;
     served
 }
 
+/// The office that `init` made is looked at before anybody is told that it is served. Where it is one of several, the
+/// others are served without it.
+async fn open_first(offices: &Arc<Offices>) -> Result<Option<Arc<Office>>, ServerError> {
+    match offices.get(offices.first()).await {
+        Ok(office) => Ok(Some(office)),
+        // It was told to the trace.
+        Err(_) if offices.count() > 1 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Everything that is offered on the network, behind its limits.
-fn network(data: &Data, office: &Arc<Office>, bound: &SocketAddr) -> Result<Router, ServerError> {
-    let gate = Arc::new(Gate::new(office.shared.id.office, office.authority));
+fn network(
+    data: &Data,
+    offices: &Arc<Offices>,
+    bound: &SocketAddr,
+    stopped: watch::Receiver<bool>,
+) -> Result<Router, ServerError> {
     let authority = authority::load(&data.authority())?;
+    let gate = Arc::new(Gate::new(authority.fingerprint));
+    let door = Door { offices: Arc::clone(offices), gate };
     let tls = ServerTlsConfig::new().identity(Identity::from_pem(&authority.chain_pem, &authority.key_pem));
     let (reporter, health) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(reporter, office.shared.watch_stopped()));
+    tokio::spawn(report_health(reporter, Arc::clone(offices), until(stopped)));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .build_v1()
         .expect("BUG: the descriptors were compiled with this program");
-    let enrolment = EnrolmentServer::new(EnrolmentService(Arc::clone(office)));
-    let sync = SyncServer::new(SyncService { office: Arc::clone(office), gate: Arc::clone(&gate) });
-    let views = ViewsServer::new(ViewsService { office: Arc::clone(office), gate });
+    let enrolment = EnrolmentService { offices: Arc::clone(offices), authority: authority.fingerprint };
+    let enrolment = EnrolmentServer::new(enrolment);
+    let sync = SyncServer::new(SyncService(door.clone()));
+    let views = ViewsServer::new(ViewsService(door));
     Ok(Server::builder()
         .tls_config(tls)
         .map_err(|source| ServerError::Serve { address: bound.to_string(), source })?
@@ -164,13 +188,21 @@ fn network(data: &Data, office: &Arc<Office>, bound: &SocketAddr) -> Result<Rout
         .add_service(views.max_decoding_message_size(VIEWS_BYTES_MAX)))
 }
 
-/// Says SERVING until the office takes no more writes.
-async fn report_health(reporter: HealthReporter, mut stopped: watch::Receiver<bool>) {
-    reporter.set_serving::<SyncServer<SyncService>>().await;
-    // The sender lives as long as the office.
-    if stopped.wait_for(|stopped| *stopped).await.is_ok() {
-        reporter.set_not_serving::<SyncServer<SyncService>>().await;
-        reporter.set_service_status("", ServingStatus::NotServing).await;
+/// Says SERVING for as long as an office serves, until `asked` is done.
+async fn report_health(reporter: HealthReporter, offices: Arc<Offices>, asked: impl Future<Output = ()>) {
+    let mut asked = std::pin::pin!(asked);
+    let mut failing = offices.watch_failing();
+    loop {
+        let status = match offices.serves() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        reporter.set_service_status(SyncServer::<SyncService>::NAME, status).await;
+        reporter.set_service_status("", status).await;
+        tokio::select! {
+            () = &mut asked => return,
+            changed = failing.changed() => if changed.is_err() { return },
+        }
     }
 }
 
@@ -213,7 +245,7 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
 
 fn control_socket(data: &Data) -> Result<UnixListener, ServerError> {
     let path = data.socket();
-    // Only a server that holds the log's lock comes here, so a socket that is there is a dead one's.
+    // Only the server that holds the folder's lock comes here, so a socket that is there is a dead one's.
     let _ = fs::remove_file(&path);
     let listener = UnixListener::bind(&path).map_err(ServerError::file("make the socket", &path))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))

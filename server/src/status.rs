@@ -6,6 +6,8 @@ use prost::Message;
 use renaksi_proto::log;
 use tonic::{Code, Status};
 
+use crate::error::ServerError;
+
 /// A no, with its code and objects.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -46,6 +48,15 @@ impl Fault {
     /// The office takes no writes.
     pub fn stopped() -> Self {
         Self::new(Code::Unavailable, "OFFICE_STOPPED")
+    }
+
+    /// The caller's office cannot be opened. What the network is told names no path.
+    pub fn unopened(error: &ServerError) -> Self {
+        match error {
+            ServerError::Stopped => Self::stopped(),
+            _ if error.exit_code() == 7 => Self::new(Code::DataLoss, &error.code()),
+            _ => Self::new(Code::Unavailable, "OFFICE_UNAVAILABLE").with("cause", error.code()),
+        }
     }
 
     /// The log, the index or a file beside them could not be read or written.

@@ -1,4 +1,4 @@
-//! Plain HTTP on the server's own machine: whether the process runs, and whether the office takes work. A proxy or a
+//! Plain HTTP on the server's own machine: whether the process runs, and whether its offices take work. A proxy or a
 //! supervisor asks it; devices never do.
 
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 
 use crate::error::ServerError;
-use crate::office::Shared;
+use crate::offices::Offices;
 
 /// Refuses an address that other machines reach: there is neither TLS nor a login.
 pub fn on_this_machine(web: Option<SocketAddr>) -> Result<(), ServerError> {
@@ -24,13 +24,19 @@ pub fn on_this_machine(web: Option<SocketAddr>) -> Result<(), ServerError> {
 }
 
 /// Everything that is offered.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/healthz", get(async || "ok")).route("/readyz", get(readiness)).with_state(shared)
+pub(crate) fn router(offices: Arc<Offices>) -> Router {
+    Router::new().route("/healthz", get(async || "ok")).route("/readyz", get(readiness)).with_state(offices)
 }
 
-async fn readiness(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
-    match shared.is_stopped() {
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
-        false => (StatusCode::OK, "ready"),
+/// Ready for as long as an office serves: one that does not must not take the others with it.
+async fn readiness(State(offices): State<Arc<Offices>>) -> (StatusCode, String) {
+    let failing = offices.failing();
+    if !offices.serves() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopped".to_owned());
     }
+    let mut told = "ready".to_owned();
+    for (office, code) in failing {
+        told.push_str(&format!("\noffice {office} does not serve: {code}"));
+    }
+    (StatusCode::OK, told)
 }

@@ -15,6 +15,7 @@ use renaksi_proto::fold::Fold;
 use renaksi_proto::{log, wire};
 use tokio::sync::oneshot;
 
+use crate::alarm::Alarm;
 use crate::office::Shared;
 use crate::office_index::{Run, push_run};
 use crate::push::{self, Push};
@@ -103,9 +104,9 @@ pub struct Writer {
     log: Log,
     shared: Arc<Shared>,
     behind: mpsc::Sender<Behind>,
-    /// Learns after each commit when something will be due by itself.
-    alarm: mpsc::Sender<Option<Timestamp>>,
-    /// Position of the last snapshot, or where this run began.
+    /// Learns with each commit when something will be due by itself.
+    alarm: Alarm,
+    /// Position of the last snapshot; 0 without one.
     snapshot_at: u64,
 }
 
@@ -142,9 +143,9 @@ impl Writer {
         log: Log,
         shared: Arc<Shared>,
         behind: mpsc::Sender<Behind>,
-        alarm: mpsc::Sender<Option<Timestamp>>,
+        alarm: Alarm,
+        snapshot_at: u64,
     ) -> Writer {
-        let snapshot_at = log.head().size;
         Writer { log, shared, behind, alarm, snapshot_at }
     }
 
@@ -166,14 +167,16 @@ impl Writer {
                 self.shared.snapshot();
             }
         }
-        let Writer { log, shared, behind, .. } = self;
+        let Writer { log, shared, behind, snapshot_at, .. } = self;
         drop(behind);
         match log.close() {
             Ok(()) => tracing::info!(position = shared.reader.head().size, "log closed"),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "log not closed cleanly"),
         }
-        // If we crash before it is there, the next start folds more.
-        shared.snapshot();
+        if shared.reader.head().size > snapshot_at {
+            // If we crash before it is there, the next opening folds more.
+            shared.snapshot();
+        }
     }
 
     /// What comes before everything else: the rules of this release, where an earlier one decided the log until now, and
@@ -223,14 +226,17 @@ impl Writer {
     fn commit(&mut self, fold: &mut Fold, batch: &mut Batch) -> Result<(), NotDurable> {
         let Batch { entries, runs, people_changed, answers, .. } = std::mem::take(batch);
         if !entries.is_empty() {
+            self.alarm.before(next_due(&fold.state));
             // If we crash inside: nothing of it was answered; what of it is whole on disk is kept at the next start.
             let appended = self.log.append(&entries);
             let head = match appended {
                 Ok(head) => head,
                 Err(error) => {
                     let cause = self.not_durable(fold, &error);
-                    // What was due may have been taken back with the rest.
-                    let _ = self.alarm.send(next_due(&fold.state));
+                    if cause == NotDurable::NotTaken {
+                        // What was due may have been taken back with the rest.
+                        self.alarm.after(next_due(&fold.state));
+                    }
                     answers.into_iter().for_each(|answer| answer(Err(cause)));
                     return Err(cause);
                 }
@@ -241,8 +247,7 @@ impl Writer {
             // The index may lag or be lost; the receiver is gone only when the server stops.
             let _ = self.behind.send(Behind::Commit { head, runs });
         }
-        // The alarm's thread is gone only when the server stops.
-        let _ = self.alarm.send(next_due(&fold.state));
+        self.alarm.after(next_due(&fold.state));
         let position = self.log.head().size;
         answers.into_iter().for_each(|answer| answer(Ok(position)));
         Ok(())

@@ -12,11 +12,12 @@ use renaksi_ledger::Log;
 use renaksi_server::data::Data;
 
 fn renaksid(arguments: &[&str], data: &Path) -> Output {
+    let (command, options) = arguments.split_at(if arguments[0] == "office" { 2 } else { 1 });
     Command::new(env!("CARGO_BIN_EXE_renaksid"))
-        .arg(arguments[0])
+        .args(command)
         .arg("--data")
         .arg(data)
-        .args(&arguments[1..])
+        .args(options)
         .env_remove("RENAKSI_CLOCK")
         .output()
         .unwrap()
@@ -439,4 +440,75 @@ fn a_real_office_does_not_say_that_it_is_a_rehearsal() {
     assert_eq!(init(&path)["rehearsal"], false);
     let check = renaksid(&["check"], &path);
     assert!(check.stderr.is_empty(), "{check:?}");
+}
+
+#[test]
+fn several_offices_lie_in_one_folder_and_each_command_says_which_it_means() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    let add = |name: &str| -> serde_json::Value {
+        let words = ["office", "add", "--office", name, "--operator", "operator-1", "--json"];
+        let output = renaksid(&words, &path);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let list = || -> Vec<(String, String)> {
+        let output = renaksid(&["office", "list", "--json"], &path);
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |office: &serde_json::Value, key: &str| office[key].as_str().unwrap().to_owned();
+        let offices = told["offices"].as_array().unwrap().iter();
+        offices.map(|office| (text(office, "name"), text(office, "state"))).collect()
+    };
+    let listed = |names: &[(&str, &str)]| -> Vec<(String, String)> {
+        names.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+    };
+    let check = |office: &str| -> serde_json::Value {
+        let output = renaksid(&["check", "--office", office, "--json"], &path);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    init(&path);
+    let first = check("dinas uji");
+    let second = add("Dinas Kota");
+    assert!(second["invite"].as_str().unwrap().starts_with("renaksi://127.0.0.1:7443/"));
+    assert_eq!(list(), listed(&[("Dinas Uji", "closed"), ("Dinas Kota", "closed")]));
+    assert_eq!(
+        (check("kota")["office"].clone(), check("kota")["position"].clone()),
+        (second["office"].clone(), 3.into())
+    );
+    // A name that is taken, none at all, and one that could be both.
+    let taken = ["office", "add", "--office", " dinas KOTA", "--operator", "x"];
+    fails(&taken, &path, 4, &["already holds an office", "dinas KOTA"]);
+    for more in [&[][..], &["--office", "dinas"]] {
+        let check = [&["check"], more].concat();
+        fails(&check, &path, 2, &["several offices", "Dinas Uji", "Dinas Kota", "--office"]);
+        let error = json_error(&check, &path, 2);
+        assert_eq!(error["code"], "AMBIGUOUS_OFFICE");
+        assert!(error["details"]["candidates"].as_str().unwrap().contains("\"Dinas Kota\" ("), "{error}");
+    }
+    let auditor = ["invite", "--user", "auditor-1", "--role", "auditor", "--office"];
+    let stranger = [&auditor[..], &["metrologi"]].concat();
+    assert_eq!(json_error(&stranger, &path, 2)["code"], "UNKNOWN_OFFICE");
+    assert!(renaksid(&[&auditor[..], &["kota"]].concat(), &path).status.success());
+    assert_eq!(check("kota")["position"], 5);
+    assert_eq!(check("uji"), first);
+    // The same through a server that runs, which has the folder for itself.
+    let server = Serving::start(&path, &[]);
+    assert_eq!(server.ready["offices"], 2);
+    fails(&["serve", "--listen", "127.0.0.1:0"], &path, 1, &["another renaksid uses"]);
+    assert_eq!(json_error(&["serve", "--listen", "127.0.0.1:0"], &path, 1)["code"], "DATA_IN_USE");
+    let third = add("Dinas Desa");
+    fails(&taken, &path, 4, &["already holds an office", "dinas KOTA"]);
+    assert!(renaksid(&[&auditor[..], &["desa"]].concat(), &path).status.success());
+    assert_eq!(
+        (check("desa")["position"].clone(), check("desa")["office"].clone()),
+        (5.into(), third["office"].clone())
+    );
+    let mut states = list();
+    states.sort();
+    let open = [("Dinas Desa", "open"), ("Dinas Kota", "closed"), ("Dinas Uji", "open")];
+    assert_eq!(states, listed(&open));
+    server.terminate();
+    assert_eq!(check("desa")["position"], 5);
+    assert_eq!(fs::read_dir(path.join("offices")).unwrap().count(), 2, "nothing half made");
 }

@@ -10,11 +10,14 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use renaksi_ledger::{Log, LogOptions, Recorder};
 use renaksi_proto::chain;
+use renaksi_proto::clock::Clock;
 use renaksi_proto::log::Rejection;
 use renaksi_proto::wire::{self, enrolment_client::EnrolmentClient, sync_client::SyncClient};
 use renaksi_server::authority;
 use renaksi_server::data::Data;
 use renaksi_server::error::ServerError;
+use renaksi_server::office::Office;
+use renaksi_server::offices::{Offices, Settings};
 use renaksi_server::people::invite;
 use renaksi_server::serve::{Addresses, serve_until};
 use stage::*;
@@ -39,14 +42,18 @@ struct Served {
 /// Serves the office of a stage on a free port.
 async fn serve(stage: &mut Stage, grace: Duration) -> Served {
     let (office, data) = (stage.office.take().unwrap(), stage.data.clone());
+    tokio::task::block_in_place(|| office.close());
+    let played = Clock::Fixed(NOW);
+    let settings = Settings { played, log: stage.options.clone(), ..Settings::default() };
+    let offices = Offices::new(&data, settings).unwrap();
     let (ready, bound) = oneshot::channel();
     let (stop, asked) = oneshot::channel::<()>();
     let ended = tokio::spawn(async move {
         let listen =
             Addresses { network: "127.0.0.1:0".parse().unwrap(), web: Some("127.0.0.1:0".parse().unwrap()) };
-        let ready = |bound: Addresses| ready.send(bound).unwrap();
+        let ready = |bound: Addresses, _: Option<&Office>| ready.send(bound).unwrap();
         let asked = async { asked.await.unwrap_or_default() };
-        serve_until(&data, office, listen, ready, asked, grace).await
+        serve_until(&data, offices, listen, ready, asked, grace).await
     });
     let bound = bound.await.unwrap();
     Served { address: bound.network, web: bound.web.unwrap(), stop, ended }

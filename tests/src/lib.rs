@@ -19,6 +19,8 @@ pub struct Office {
     dir: TempDir,
     server: Option<Child>,
     address: String,
+    /// More options of `serve`.
+    options: Vec<String>,
     homes: Vec<PathBuf>,
     /// What the server's clock is, where it is not the file that is played.
     server_clock: Option<String>,
@@ -47,14 +49,15 @@ impl Ran {
     }
 }
 
-/// A program of this workspace, of the same build as the one that runs.
+/// A program of this workspace, of the build that the caller is of.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let own = std::env::current_exe().expect("we have a program");
-    // Tests run from target/PROFILE/deps, programs from target/PROFILE.
-    let folders = own.ancestors().skip(1).take(2);
-    let found = folders.map(|folder| folder.join(name)).find(|program| program.is_file());
-    found.unwrap_or_else(|| panic!("{name} is missing: run `cargo build --workspace --bins` first"))
+    let own = std::env::current_exe().expect("whoever calls is a program");
+    // Tests run from target/PROFILE/deps, benches from target/PROFILE.
+    let folder = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).expect("a folder");
+    let program = folder.join(name);
+    assert!(program.exists(), "{} is missing: run `cargo build --workspace --bins` first", program.display());
+    program
 }
 
 impl Office {
@@ -66,6 +69,7 @@ impl Office {
             dir,
             server: None,
             address: "127.0.0.1:0".to_owned(),
+            options: Vec::new(),
             homes: Vec::new(),
             server_clock: None,
         };
@@ -120,6 +124,7 @@ impl Office {
     pub fn start(&mut self) {
         let mut command = self.command(&program("renaksid"));
         command.args(["serve", "--json", "--listen", &self.address, "--data"]).arg(self.path("data"));
+        command.args(&self.options);
         let mut server =
             command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("renaksid starts");
         let mut line = String::new();
@@ -129,6 +134,13 @@ impl Office {
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("renaksid said {line:?}"));
         self.address = ready["listening"].as_str().expect("an address").to_owned();
         self.server = Some(server);
+    }
+
+    /// Starts the server anew, with more options.
+    pub fn restart_with(&mut self, options: &[&str]) {
+        self.stop();
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.start();
     }
 
     /// Where the server listens.
@@ -165,8 +177,9 @@ impl Office {
     /// Runs `renaksid COMMAND --data …`.
     #[must_use]
     pub fn renaksid(&self, arguments: &[&str]) -> Ran {
+        let (words, options) = arguments.split_at(if arguments[0] == "office" { 2 } else { 1 });
         let mut command = self.command(&program("renaksid"));
-        command.arg(arguments[0]).arg("--data").arg(self.path("data")).args(&arguments[1..]);
+        command.args(words).arg("--data").arg(self.path("data")).args(options);
         finish(command)
     }
 
@@ -194,9 +207,22 @@ impl Office {
         unit: Option<&str>,
         address: Option<&str>,
     ) -> Device {
-        let mut arguments = vec!["invite", "--json", "--user", name, "--role", role];
+        let mut arguments = vec!["--user", name, "--role", role];
         unit.into_iter().for_each(|unit| arguments.extend(["--unit", unit]));
-        let ran = self.renaksid(&arguments);
+        self.enroll_by(&arguments, name, address)
+    }
+
+    /// Invites a person into one of several offices, and enrols their next device.
+    #[track_caller]
+    pub fn enroll_into(&mut self, office: &str, name: &str, role: &str, unit: Option<&str>) -> Device {
+        let mut arguments = vec!["--office", office, "--user", name, "--role", role];
+        unit.into_iter().for_each(|unit| arguments.extend(["--unit", unit]));
+        self.enroll_by(&arguments, name, None)
+    }
+
+    #[track_caller]
+    fn enroll_by(&mut self, invite: &[&str], name: &str, address: Option<&str>) -> Device {
+        let ran = self.renaksid(&[&["invite", "--json"], invite].concat());
         assert_eq!(ran.code, 0, "{ran:?}");
         let home = self.path(&format!("home-{}-{name}", self.homes.len()));
         self.homes.push(home.clone());

@@ -10,13 +10,19 @@ use renaksi_proto::wire::enrolment_server::Enrolment;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::open;
+use crate::invites;
 use crate::office::Office;
+use crate::offices::Offices;
 use crate::status::Fault;
 use crate::writer::HostError;
 
 /// The service.
 #[derive(Debug)]
-pub struct EnrolmentService(pub Arc<Office>);
+pub struct EnrolmentService {
+    pub offices: Arc<Offices>,
+    pub authority: [u8; 32],
+}
 
 #[tonic::async_trait]
 impl Enrolment for EnrolmentService {
@@ -24,16 +30,18 @@ impl Enrolment for EnrolmentService {
         &self,
         request: Request<wire::EnrollRequest>,
     ) -> Result<Response<wire::EnrollResponse>, Status> {
-        let office = &self.0;
         let request = request.into_inner();
         let key: [u8; 32] =
             request.device_key.try_into().map_err(|_| Fault::invalid("DEVICE_KEY_INVALID"))?;
         let incarnation =
             Uuid::from_slice(&request.incarnation).map_err(|_| Fault::invalid("INCARNATION_INVALID"))?;
-        let (authority_sha256, code_sha256) = (office.authority, code_digest(&request.code));
+        let (authority_sha256, code_sha256) = (self.authority, code_digest(&request.code));
         if !verify_enroll(&key, &request.proof, &authority_sha256, &code_sha256, incarnation) {
             return Err(Fault::unauthenticated("PROOF_INVALID").into());
         }
+        let id = invites::office_of(&request.code).unwrap_or_else(|| self.offices.first());
+        let office = open(&self.offices, id, Fault::denied("INVITE_UNKNOWN")).await?;
+        let office = &*office;
         // Until the device is enrolled, so that one key never answers two people's invites at once.
         let _console = office.console.lock().await;
         let person = take_invite(office, &request.code, &key)?;

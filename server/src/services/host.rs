@@ -8,17 +8,31 @@ use renaksi_proto::convert::{rejection_from, rejection_to};
 use renaksi_proto::wire::host_server::Host;
 use renaksi_proto::{log, wire};
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use crate::error::ServerError;
+use crate::founding::Founding;
 use crate::office::{self, Office};
-use crate::people;
+use crate::offices::Offices;
+use crate::people::{self, Invited};
 
 const HINT: &str = "hint";
 const LOOK: &str = "look at what the running server wrote to its stderr";
 
 /// The service.
 #[derive(Debug)]
-pub struct HostService(pub Arc<Office>);
+pub struct HostService(pub Arc<Offices>);
+
+impl HostService {
+    /// The office that a request names; the one that `init` made where it names none.
+    async fn office(&self, named: &[u8]) -> Result<Arc<Office>, Status> {
+        let id = match named {
+            [] => self.0.first(),
+            named => Uuid::from_slice(named).map_err(|error| Status::invalid_argument(error.to_string()))?,
+        };
+        self.0.get(id).await.map_err(status)
+    }
+}
 
 #[tonic::async_trait]
 impl Host for HostService {
@@ -28,20 +42,37 @@ impl Host for HostService {
     ) -> Result<Response<wire::InviteResponse>, Status> {
         let asked = request.into_inner();
         let unit = Some(asked.unit.as_str()).filter(|unit| !unit.is_empty());
-        let invited = people::invite(&self.0, &asked.user, &asked.role, unit).await.map_err(status)?;
-        Ok(Response::new(wire::InviteResponse {
-            invite: invited.text,
-            person: invited.person.0,
-            expires_us: invited.expires.0,
-            unit_added: invited.unit_added,
-            unit_idle: invited.unit_idle.is_some(),
-            near: invited.unit_idle.unwrap_or_default(),
-            grant: invited.grant.map_or(0, |grant| grant.0),
-        }))
+        let office = self.office(&asked.office).await?;
+        let invited = people::invite(&office, &asked.user, &asked.role, unit).await.map_err(status)?;
+        Ok(Response::new(invite_response(invited)))
     }
 
-    async fn check(&self, _: Request<wire::CheckRequest>) -> Result<Response<wire::CheckResponse>, Status> {
-        let office = Arc::clone(&self.0);
+    async fn add_office(
+        &self,
+        request: Request<wire::AddOfficeRequest>,
+    ) -> Result<Response<wire::AddOfficeResponse>, Status> {
+        let asked = request.into_inner();
+        let founding = Founding::read(&asked.name, &asked.zone, &asked.operator, asked.rehearsal);
+        let (office, invited) = self.0.add(founding.map_err(status)?).await.map_err(status)?;
+        let invite = Some(invite_response(invited));
+        Ok(Response::new(wire::AddOfficeResponse { office: office.as_bytes().to_vec(), invite }))
+    }
+
+    async fn list_offices(
+        &self,
+        _: Request<wire::ListOfficesRequest>,
+    ) -> Result<Response<wire::ListOfficesResponse>, Status> {
+        let state =
+            |(office, state): (Uuid, String)| wire::OfficeState { office: office.as_bytes().to_vec(), state };
+        let offices = self.0.states().into_iter().map(state).collect();
+        Ok(Response::new(wire::ListOfficesResponse { offices }))
+    }
+
+    async fn check(
+        &self,
+        request: Request<wire::CheckRequest>,
+    ) -> Result<Response<wire::CheckResponse>, Status> {
+        let office = self.office(&request.into_inner().office).await?;
         let checked = tokio::task::spawn_blocking(move || {
             office::check(&office.shared.reader, office.shared.id, Some(&office.shared))
         })
@@ -57,6 +88,18 @@ impl Host for HostService {
             state_hash: checked.state_hash.to_vec(),
             live_entries: checked.live_entries,
         }))
+    }
+}
+
+fn invite_response(invited: Invited) -> wire::InviteResponse {
+    wire::InviteResponse {
+        invite: invited.text,
+        person: invited.person.0,
+        expires_us: invited.expires.0,
+        unit_added: invited.unit_added,
+        unit_idle: invited.unit_idle.is_some(),
+        near: invited.unit_idle.unwrap_or_default(),
+        grant: invited.grant.map_or(0, |grant| grant.0),
     }
 }
 
@@ -94,7 +137,12 @@ pub(crate) fn from_status(status: &Status) -> ServerError {
         _ => 1,
     };
     match log::Rejection::decode(status.details()) {
-        Ok(cause) if matches!(exit, 4 | 6) && !cause.code.is_empty() => {
+        // A refusal by the rules has objects; whatever else went wrong has a hint.
+        Ok(cause)
+            if matches!(exit, 4 | 6)
+                && !cause.code.is_empty()
+                && cause.details.iter().all(|detail| detail.key != HINT) =>
+        {
             ServerError::Refused(rejection_from(cause))
         }
         Ok(cause) if !cause.code.is_empty() => {

@@ -13,8 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{SEND_WAIT, in_background, send};
-use crate::identity::Gate;
+use super::{Door, SEND_WAIT, in_background, send};
 use crate::office::Office;
 use crate::push;
 use crate::status::Fault;
@@ -26,10 +25,7 @@ const READ_BYTES: u64 = 256 << 10;
 
 /// The service.
 #[derive(Debug)]
-pub struct SyncService {
-    pub office: Arc<Office>,
-    pub gate: Arc<Gate>,
-}
+pub struct SyncService(pub Door);
 
 type Pages = mpsc::Sender<Result<wire::PullPage, Status>>;
 
@@ -39,14 +35,14 @@ impl Sync for SyncService {
         &self,
         request: Request<wire::PushRequest>,
     ) -> Result<Response<wire::PushResponse>, Status> {
-        let shared = &self.office.shared;
-        let caller = self.gate.admit(request.metadata(), shared)?;
+        let (office, caller) = self.0.admit(request.metadata()).await?;
+        let shared = &office.shared;
         let now = shared.clock.now();
         let people = shared.people();
         let request = request.into_inner();
         caller.may_carry(&people, Origin(request.origin))?;
         let checked = push::check(request, shared.id.office, &people, caller.person, now)?;
-        let answer = self.office.push(checked).await?;
+        let answer = office.push(checked).await?;
         Ok(caller.stamp(Response::new(wire::PushResponse {
             next_sequence: answer.next_sequence,
             receipts: answer.receipts,
@@ -58,19 +54,18 @@ impl Sync for SyncService {
     type PullStream = ReceiverStream<Result<wire::PullPage, Status>>;
 
     async fn pull(&self, request: Request<wire::PullRequest>) -> Result<Response<Self::PullStream>, Status> {
-        let shared = &self.office.shared;
-        let caller = self.gate.admit(request.metadata(), shared)?;
-        caller.unrevoked()?;
+        let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
+        let shared = &office.shared;
         let request = request.into_inner();
         let reader = shared.reader.clone();
         same_log(&reader, &request)?;
         let directory = {
-            let directory = self.office.directory.lock().unwrap_or_else(PoisonError::into_inner);
+            let directory = office.directory.lock().unwrap_or_else(PoisonError::into_inner);
             (request.directory_digest != directory.digest()).then(|| directory.message())
         };
         let (pages, stream) = mpsc::channel(PAGES_UNDERWAY);
         let (now, device) = (shared.clock.now(), caller.device);
-        let office = Arc::clone(&self.office);
+        // The stream holds the office open.
         tokio::spawn(async move {
             let sent = match signed_head(&office).await {
                 Ok((head, checkpoint)) => {

@@ -1,6 +1,6 @@
 //! Read-only views for tools that keep no replica.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use renaksi_domain::Outcome;
 use renaksi_domain::achievement::{NoFigure, two_decimals};
@@ -20,8 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{SEND_WAIT, in_background, send};
-use crate::identity::Gate;
+use super::{Door, SEND_WAIT, in_background, send};
 use crate::office::Office;
 use crate::status::Fault;
 
@@ -34,23 +33,12 @@ type Lines = mpsc::Sender<Result<wire::LogLine, Status>>;
 
 /// The service.
 #[derive(Debug)]
-pub struct ViewsService {
-    pub office: Arc<Office>,
-    pub gate: Arc<Gate>,
-}
+pub struct ViewsService(pub Door);
 
-impl ViewsService {
-    fn caller<T>(&self, request: &Request<T>) -> Result<crate::identity::Caller, Status> {
-        let caller = self.gate.admit(request.metadata(), &self.office.shared)?;
-        caller.unrevoked()?;
-        Ok(caller)
-    }
-
-    /// Looks at the durable state. The writer holds it back while a disk is written, so this thread of the runtime hands
-    /// its other calls on first.
-    fn view<T>(&self, look: impl FnOnce(&State) -> Result<T, Fault>) -> Result<T, Fault> {
-        tokio::task::block_in_place(|| look(&self.office.shared.durable()?.state))
-    }
+/// Looks at the durable state. The writer holds it back while a disk is written, so this thread of the runtime hands its
+/// other calls on first.
+fn view<T>(office: &Office, look: impl FnOnce(&State) -> Result<T, Fault>) -> Result<T, Fault> {
+    tokio::task::block_in_place(|| look(&office.shared.durable()?.state))
 }
 
 #[tonic::async_trait]
@@ -59,10 +47,10 @@ impl Views for ViewsService {
         &self,
         request: Request<wire::GetPlanRequest>,
     ) -> Result<Response<wire::PlanView>, Status> {
-        let caller = self.caller(&request)?;
-        let now = self.office.shared.clock.now();
+        let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
+        let now = office.shared.clock.now();
         let wanted = request.into_inner();
-        let view = self.view(|state| {
+        let view = view(&office, |state| {
             let year = known_year(state, wanted.year, now)?;
             let quarter = match wanted.quarter {
                 0 => state.default_quarter(year, now),
@@ -84,8 +72,8 @@ impl Views for ViewsService {
         &self,
         request: Request<wire::ListRevisionsRequest>,
     ) -> Result<Response<wire::ListRevisionsResponse>, Status> {
-        let caller = self.caller(&request)?;
-        let revisions = self.view(|state| Ok((1..).zip(&state.revisions).map(revision).collect()))?;
+        let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
+        let revisions = view(&office, |state| Ok((1..).zip(&state.revisions).map(revision).collect()))?;
         Ok(caller.stamp(Response::new(wire::ListRevisionsResponse { revisions })))
     }
 
@@ -93,10 +81,10 @@ impl Views for ViewsService {
         &self,
         request: Request<wire::ListQuartersRequest>,
     ) -> Result<Response<wire::ListQuartersResponse>, Status> {
-        let caller = self.caller(&request)?;
-        let now = self.office.shared.clock.now();
+        let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
+        let now = office.shared.clock.now();
         let wanted = request.into_inner().year;
-        let quarters = self.view(|state| {
+        let quarters = view(&office, |state| {
             let year = known_year(state, wanted, now)?;
             Ok(Quarter::ALL.map(|quarter| {
                 let cell = PlanQuarter { year, quarter };
@@ -115,9 +103,9 @@ impl Views for ViewsService {
         &self,
         request: Request<wire::ListDevicesRequest>,
     ) -> Result<Response<wire::ListDevicesResponse>, Status> {
-        let caller = self.caller(&request)?;
-        let devices = self.view(|state| {
-            Ok(self.office.sightings.lock().unwrap_or_else(PoisonError::into_inner).list(state))
+        let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
+        let devices = view(&office, |state| {
+            Ok(office.sightings.lock().unwrap_or_else(PoisonError::into_inner).list(state))
         })?;
         Ok(caller.stamp(Response::new(wire::ListDevicesResponse { devices })))
     }
@@ -128,15 +116,17 @@ impl Views for ViewsService {
         &self,
         request: Request<wire::ReadLogRequest>,
     ) -> Result<Response<Self::ReadLogStream>, Status> {
-        let caller = self.caller(&request)?;
+        let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
         let wanted = request.into_inner();
-        let reader = self.office.shared.reader.clone();
+        let reader = office.shared.reader.clone();
         let (lines, stream) = mpsc::channel(LINES_UNDERWAY);
         tokio::spawn(async move {
             if let Err(fault) = send_lines(reader, wanted.from, wanted.to, &lines).await {
                 // Whoever hung up needs no more.
                 let _ = lines.try_send(Err(fault.into()));
             }
+            // Until here the stream holds the office open.
+            drop(office);
         });
         Ok(caller.stamp(Response::new(ReceiverStream::new(stream))))
     }
@@ -145,9 +135,9 @@ impl Views for ViewsService {
         &self,
         request: Request<wire::GetHeadRequest>,
     ) -> Result<Response<wire::HeadView>, Status> {
-        let caller = self.caller(&request)?;
-        let shared = &self.office.shared;
-        let (position, hash) = self.view(|state| Ok((state.position, state_hash(state))))?;
+        let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
+        let shared = &office.shared;
+        let (position, hash) = view(&office, |state| Ok((state.position, state_hash(state))))?;
         let root = tokio::task::block_in_place(|| shared.reader.root_at(position));
         let root = root.map_err(|error| Fault::internal(&error))?;
         Ok(caller.stamp(Response::new(wire::HeadView {

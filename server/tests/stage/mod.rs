@@ -31,6 +31,7 @@ pub const NOW: Timestamp = Timestamp(1_704_700_000_000_000);
 pub struct Stage {
     pub office: Option<Office>,
     pub data: Data,
+    pub options: LogOptions,
     _dir: tempfile::TempDir,
 }
 
@@ -55,7 +56,7 @@ impl Stage {
         let file =
             ServerFile { office: OFFICE, rehearsal: true, address: "localhost:1".into(), founded: false };
         data.write_server_file(&file).unwrap();
-        let office = Office::create_with(&data, Clock::Fixed(NOW), options).unwrap();
+        let office = Office::create_with(&data, Clock::Fixed(NOW), options.clone()).unwrap();
         let founded = move |_: &renaksi_domain::State| {
             vec![
                 PeopleCommand::FoundOffice(FoundOffice {
@@ -75,7 +76,7 @@ impl Stage {
             ]
         };
         office.host(Box::new(founded)).await.unwrap();
-        Stage { office: Some(office), data, _dir: dir }
+        Stage { office: Some(office), data, options, _dir: dir }
     }
 
     pub fn office(&self) -> &Office {

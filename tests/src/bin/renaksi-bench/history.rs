@@ -39,18 +39,21 @@ pub struct History {
 
 /// An office with so many records of a year's work.
 pub fn history(length: usize) -> History {
-    let mut maker = Maker::default();
+    let mut maker = Maker { key: [1; 32], ..Maker::default() };
     maker.office();
     let start = maker.state.clone();
-    let mut records = Vec::with_capacity(length);
-    while records.len() < length {
-        let today = i32::try_from(records.len() * DAYS / length).expect("days of one year");
-        let officer = maker.random(OFFICERS) as usize;
-        let (origin, command) = maker.work(officer, today);
-        records.push(maker.record(officer, origin, command));
-    }
+    let records = maker.year(length);
     assert_mixed(&records);
     History { founding: maker.founding, start, records }
+}
+
+/// Every record of an office that has so many, from its first. All its devices have that key.
+pub fn office_log(records: usize, key: [u8; 32]) -> Vec<Record> {
+    let mut maker = Maker { key, ..Maker::default() };
+    maker.office();
+    let mut all = std::mem::take(&mut maker.founding);
+    all.extend(maker.year(records - all.len()));
+    all
 }
 
 /// A bench of additions alone would flatter `apply`.
@@ -85,12 +88,15 @@ type Known = (CommandKey, CommandKey);
 struct Maker {
     state: State,
     seed: u64,
+    /// Of every device.
+    key: [u8; 32],
     /// The last sequence of each device, by origin.
     sequences: Vec<u32>,
     /// What each officer recorded lately.
     recent: Vec<VecDeque<Known>>,
     /// What waits for the administrator.
     held: Vec<CommandKey>,
+    /// What comes before the year.
     founding: Vec<Record>,
     /// Indicators that take counts, and those that take ratios.
     counts: Vec<IndicatorId>,
@@ -192,6 +198,17 @@ impl Maker {
         record
     }
 
+    fn year(&mut self, length: usize) -> Vec<Record> {
+        let mut records = Vec::with_capacity(length);
+        while records.len() < length {
+            let today = i32::try_from(records.len() * DAYS / length).expect("days of one year");
+            let officer = self.random(OFFICERS) as usize;
+            let (origin, command) = self.work(officer, today);
+            records.push(self.record(officer, origin, command));
+        }
+        records
+    }
+
     fn office(&mut self) {
         let office = Uuid::from_u128(1);
         self.host(PeopleCommand::FoundOffice(FoundOffice {
@@ -208,7 +225,7 @@ impl Maker {
             let owner = PersonId(number);
             self.host(PeopleCommand::EnrolDevice(EnrolDevice {
                 owner,
-                key: [1; 32],
+                key: self.key,
                 incarnation,
                 proof: None,
             }));

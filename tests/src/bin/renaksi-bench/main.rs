@@ -10,6 +10,7 @@ mod append;
 mod fold;
 mod grpc_append;
 mod history;
+mod offices;
 mod replay;
 
 /// One measured figure.
@@ -24,7 +25,7 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     (
         "append",
         "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
@@ -41,6 +42,13 @@ const BENCHES: [Bench; 5] = [
         "entries a second from devices over TLS, through the rules into log and index, durable before the answer, by clients \
          and entries a push; the slowest of a hundred pushes. Beside UmaDB where it is there to be run",
         grpc_append::run,
+    ),
+    (
+        "offices",
+        "resident memory of a server with 1,000 offices of 10,000 records (--offices N makes other numbers), at rest and \
+         under calls and pushes to offices drawn at random; milliseconds of a call that opens its office; needs the \
+         release build of renaksid",
+        offices::run,
     ),
     (
         "replay",
