@@ -52,5 +52,5 @@ pub use signer::{SignError, Signer, check_signed};
 pub use snapshots::{NewSnapshot, Snapshot, Snapshots};
 pub use tiles::export_tiles;
 pub use tree::Tree;
-pub use types::{Commit, Entry, Head, LogId, LogKind};
+pub use types::{Commit, CommitView, Entry, Head, LogId, LogKind};
 pub use verify::{Verified, verify};

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::merkle::{self, Hash};
 use crate::recover::{POINT_EVERY_BYTES, recover};
 use crate::scan::{Point, Scan};
 use crate::segment::{self, FRAMES_AT};
-use crate::types::{Commit, Entry, Head, LogId};
+use crate::types::{Commit, CommitView, Entry, Head, LogId};
 
 /// A segment as readers know it.
 #[derive(Debug, Clone)]
@@ -177,7 +178,7 @@ impl LogReader {
     }
 
     /// The scan's next frame; remembers where it was.
-    fn next<'a>(&self, scan: &'a mut Scan) -> Result<Option<(Point, crate::frame::Frame<'a>)>> {
+    fn next<'a>(&self, scan: &'a mut Scan) -> Result<Option<(Point, Frame<'a>)>> {
         let Some((point, frame)) = scan.next_durable()? else { return Ok(None) };
         let mut durable = self.durable();
         let index = durable.segments.partition_point(|segment| segment.first <= point.position) - 1;
@@ -203,7 +204,12 @@ pub struct Commits {
 }
 
 impl Commits {
-    fn read(&mut self) -> Result<Option<Commit>> {
+    /// Shows the next commit without copying it, and answers what `see` makes of it. None at the head. Errors: Io, Damaged.
+    pub fn see<T>(&mut self, see: impl FnOnce(CommitView<'_>) -> T) -> Result<Option<T>> {
+        self.read(|frame| see(CommitView(frame)))
+    }
+
+    fn read<T>(&mut self, take: impl FnOnce(&Frame<'_>) -> T) -> Result<Option<T>> {
         let mut located = false;
         loop {
             if self.scan.is_none() {
@@ -216,7 +222,7 @@ impl Commits {
                 Some((_, frame)) if frame.size_after < self.position => {}
                 Some((_, frame)) => {
                     self.position = frame.size_after + 1;
-                    return Ok(Some(frame.to_commit()));
+                    return Ok(Some(take(&frame)));
                 }
                 // `locate` promised that the position is in this segment.
                 None if located => return Err(self.reader.ended_early(scan)),
@@ -234,7 +240,7 @@ impl Iterator for Commits {
         if self.failed {
             return None;
         }
-        let read = self.read();
+        let read = self.read(|frame| frame.to_commit());
         self.failed = read.is_err();
         read.transpose()
     }

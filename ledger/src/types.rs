@@ -4,6 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::frame::Frame;
 use crate::merkle::{self, Hash};
 
 /// One record as the log keeps it.
@@ -77,6 +78,32 @@ impl Head {
     /// The head of a log without records.
     pub fn empty(epoch: u32) -> Head {
         Head { size: 0, root: merkle::empty_root(), epoch }
+    }
+}
+
+/// A commit where it was read to: nothing of it is copied.
+#[derive(Debug)]
+pub struct CommitView<'a>(pub(crate) &'a Frame<'a>);
+
+impl<'a> CommitView<'a> {
+    /// Position of the first leaf.
+    pub fn first(&self) -> u64 {
+        self.0.first
+    }
+
+    /// Position of the last.
+    pub fn size_after(&self) -> u64 {
+        self.0.size_after
+    }
+
+    /// See [`Commit::root_after`].
+    pub fn root_after(&self) -> Hash {
+        self.0.root_after
+    }
+
+    /// The leaves in the order of their positions.
+    pub fn leaves(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.0.leaves()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Verified {
 pub fn verify(reader: &LogReader) -> Result<Verified> {
     let head = reader.head();
     let mut frontier = Frontier::default();
-    // Records that came after we began are for the next run; without this, a busy log would never be done.
+    // Records that came after we began are for the next run; otherwise a busy log would never be done.
     rehash(reader, &mut frontier, head.size, |_| {})?;
     let size = frontier.size();
     Ok(Verified { size, root: frontier.root(), records: size })
@@ -37,26 +37,29 @@ pub(crate) fn rehash(
     end: u64,
     mut each: impl FnMut(Hash),
 ) -> Result<()> {
-    if frontier.size() >= end {
-        return Ok(());
+    let mut commits = reader.iter(frontier.size() + 1);
+    while frontier.size() < end {
+        let held = commits.see(|commit| {
+            assert!(commit.first() <= frontier.size() + 1, "BUG: the reader gave commits with a gap");
+            // The first commit may begin before the frontier's end.
+            let known = frontier.size() + 1 - commit.first();
+            for leaf in commit.leaves().skip(known as usize) {
+                let leaf = leaf_hash(leaf);
+                frontier.append(leaf);
+                each(leaf);
+            }
+            match frontier.root() == commit.root_after() {
+                true => Ok(()),
+                false => Err((commit.first(), commit.size_after())),
+            }
+        })?;
+        match held {
+            Some(Ok(())) => {}
+            Some(Err((first, last))) => {
+                return Err(Error::RootMismatch { dir: reader.dir().to_owned(), first, last });
+            }
+            None => unreachable!("BUG: the reader ended before the head"),
+        }
     }
-    for commit in reader.iter(frontier.size() + 1) {
-        let commit = commit?;
-        assert!(commit.first <= frontier.size() + 1, "BUG: the reader gave commits with a gap");
-        // The first commit may begin before the frontier's end.
-        let known = frontier.size() + 1 - commit.first;
-        for entry in &commit.entries[known as usize..] {
-            let leaf = leaf_hash(&entry.leaf);
-            frontier.append(leaf);
-            each(leaf);
-        }
-        if frontier.root() != commit.root_after {
-            let dir = reader.dir().to_owned();
-            return Err(Error::RootMismatch { dir, first: commit.first, last: commit.size_after });
-        }
-        if commit.size_after >= end {
-            return Ok(());
-        }
-    }
-    unreachable!("BUG: the reader ended before the head");
+    Ok(())
 }

@@ -11,7 +11,9 @@ use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{FOLD_VERSION, RULES_VERSION, State};
-use renaksi_ledger::{Log, LogId, LogOptions, LogReader, NewSnapshot, Signer, Snapshots};
+use renaksi_ledger::{
+    CommitView, Commits, Log, LogId, LogOptions, LogReader, NewSnapshot, Signer, Snapshots,
+};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::fold::Fold;
@@ -413,13 +415,23 @@ fn fold_from_snapshot(reader: &LogReader, snapshots: &Snapshots, id: LogId) -> R
 
 /// Folds what follows a state.
 pub fn fold_rest(reader: &LogReader, mut fold: Fold, id: LogId) -> Result<Fold, ServerError> {
-    for commit in reader.iter(fold.state.position + 1) {
-        let commit = commit.map_err(|source| ServerError::Log { id, source })?;
-        for (position, entry) in (commit.first..).zip(&commit.entries) {
-            fold.absorb(&entry.leaf).map_err(|source| ServerError::Record { position, source })?;
-        }
-    }
+    let mut commits = reader.iter(fold.state.position + 1);
+    fold_commits(&mut commits, &mut fold, id)?;
     Ok(fold)
+}
+
+/// Folds all that is durable by now.
+fn fold_commits(commits: &mut Commits, fold: &mut Fold, id: LogId) -> Result<(), ServerError> {
+    let mut absorb = |commit: CommitView<'_>| {
+        (commit.first()..).zip(commit.leaves()).try_for_each(|(position, leaf)| match fold.absorb(leaf) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(ServerError::Record { position, source }),
+        })
+    };
+    while let Some(absorbed) = commits.see(&mut absorb).map_err(|source| ServerError::Log { id, source })? {
+        absorbed?;
+    }
+    Ok(())
 }
 
 /// What `check` tells.
@@ -452,12 +464,7 @@ pub fn check(reader: &LogReader, id: LogId, live: Option<&Shared>) -> Result<Che
     let mut fold = Fold::default();
     let mut commits = reader.iter(1);
     loop {
-        for commit in commits.by_ref() {
-            let commit = commit.map_err(failed)?;
-            for (position, entry) in (commit.first..).zip(&commit.entries) {
-                fold.absorb(&entry.leaf).map_err(|source| ServerError::Record { position, source })?;
-            }
-        }
+        fold_commits(&mut commits, &mut fold, id)?;
         let Some(live) = live else { break };
         let running = live.durable().map_err(|_| ServerError::Stopped)?;
         if running.state.position == fold.state.position {

@@ -6,7 +6,7 @@ use prost::Message;
 use renaksi_domain::ids::Origin;
 use renaksi_domain::{Record, State};
 use renaksi_ledger::merkle::{Frontier, leaf_hash};
-use renaksi_ledger::{Entry, Error, Head, Log, LogId, LogKind, LogReader, Opened};
+use renaksi_ledger::{CommitView, Entry, Error, Head, Log, LogId, LogKind, LogReader, Opened};
 use renaksi_proto::chain::{self, ChainHash};
 use renaksi_proto::convert::DecodeError;
 use renaksi_proto::fold::Fold;
@@ -93,12 +93,12 @@ impl Replica {
         report(&opened);
         let mut replica = Replica::empty(log, identity);
         let mut fold = Fold::default();
-        for commit in replica.log.reader().iter(1) {
-            let commit = commit?;
-            for (position, entry) in (commit.first..).zip(&commit.entries) {
-                replica.absorb(&mut fold, position, &entry.leaf);
-            }
-        }
+        let mut commits = replica.log.reader().iter(1);
+        let mut absorb = |commit: CommitView<'_>| {
+            let leaves = (commit.first()..).zip(commit.leaves());
+            leaves.for_each(|(position, leaf)| replica.absorb(&mut fold, position, leaf));
+        };
+        while commits.see(&mut absorb)?.is_some() {}
         let state = replica.keep(fold);
         Ok((replica, state))
     }
@@ -180,10 +180,10 @@ impl Replica {
     /// The tree over what is there.
     fn hashed(&self) -> Result<Frontier, ClientError> {
         let mut frontier = Frontier::default();
-        for commit in self.log.reader().iter(1) {
-            let commit = commit.map_err(|error| replica_error(&error))?;
-            commit.entries.iter().for_each(|entry| frontier.append(leaf_hash(&entry.leaf)));
-        }
+        let mut commits = self.log.reader().iter(1);
+        let mut hash =
+            |commit: CommitView<'_>| commit.leaves().for_each(|leaf| frontier.append(leaf_hash(leaf)));
+        while commits.see(&mut hash).map_err(|error| replica_error(&error))?.is_some() {}
         match frontier.root() == self.log.head().root {
             true => Ok(frontier),
             false => Err(diverged(frontier.size(), "the replica does not hash to its own head")),

@@ -54,9 +54,8 @@ fn in_turns(stored: &Stored, ours: impl Fn(&LogReader), theirs: impl Fn(&LogRead
 }
 
 fn each_leaf(reader: &LogReader, mut each: impl FnMut(&[u8])) {
-    for commit in reader.iter(1) {
-        commit.expect("a commit").entries.iter().for_each(|entry| each(&entry.leaf));
-    }
+    let mut commits = reader.iter(1);
+    while commits.see(|commit| commit.leaves().for_each(&mut each)).expect("a commit").is_some() {}
 }
 
 /// Runs the bench `replay`.
