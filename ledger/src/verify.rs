@@ -23,7 +23,7 @@ pub struct Verified {
 pub fn verify(reader: &LogReader) -> Result<Verified> {
     let head = reader.head();
     let mut frontier = Frontier::default();
-    // Records that came after we began are for the next run; otherwise a busy log would never be done.
+    // Records that came after we began are for the next run; without this, a busy log would never be done.
     rehash(reader, &mut frontier, head.size, |_| {})?;
     let size = frontier.size();
     Ok(Verified { size, root: frontier.root(), records: size })
@@ -54,11 +54,11 @@ pub(crate) fn rehash(
             }
         })?;
         match held {
+            None => unreachable!("BUG: the reader ended before the head"),
             Some(Ok(())) => {}
             Some(Err((first, last))) => {
                 return Err(Error::RootMismatch { dir: reader.dir().to_owned(), first, last });
             }
-            None => unreachable!("BUG: the reader ended before the head"),
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::{Figure, median};
 
 /// (clients, entries a push, pushes a client and round)
-const CASES: [(usize, usize, usize); 2] = [(16, 100, 40), (64, 1, 60)];
+const CASES: [(usize, usize, usize); 2] = [(16, 100, 40), (64, 1, 300)];
 const ROUNDS: usize = 5;
 /// What the peer is given a round.
 const PEER_SECONDS: &str = "2";
