@@ -78,7 +78,7 @@ async fn first_calls_at_once_open_an_office_once() {
     // A caller who hangs up while the office is opened leaves it open, and nobody in the way.
     let hung_up = tokio::time::timeout(Duration::from_micros(1), offices.get(ids[0])).await;
     assert!(hung_up.is_err() || hung_up.is_ok_and(|opened| opened.is_ok()));
-    assert_eq!(size(&*offices.get(ids[0]).await.unwrap()), 3);
+    assert_eq!(size(&offices.get(ids[0]).await.unwrap()), 3);
     let stranger = offices.get(Uuid::from_u128(99)).await.unwrap_err();
     assert!(matches!(stranger, ServerError::UnknownOffice { .. }));
     offices.close_all().await;
@@ -110,7 +110,7 @@ async fn the_least_recently_used_is_closed_and_never_one_that_is_held() {
         drop(other);
     };
     let (third, ()) = tokio::join!(third, release);
-    assert_eq!((size(&*third.unwrap()), size(&held)), (3, 3));
+    assert_eq!((size(&third.unwrap()), size(&held)), (3, 3));
     offices.close_all().await;
     assert!(matches!(offices.get(ids[3]).await, Err(ServerError::Stopped)));
 }
@@ -142,12 +142,12 @@ async fn what_was_acknowledged_is_there_when_the_office_is_opened_again() {
     assert!(!open(&offices, &ids).contains(&1));
     let expected = |index: usize| if index == 1 { 3 + 6 + 2 } else { 3 + 6 };
     for (index, id) in ids.iter().enumerate() {
-        assert_eq!(size(&*offices.get(*id).await.unwrap()), expected(index), "office {index}");
+        assert_eq!(size(&offices.get(*id).await.unwrap()), expected(index), "office {index}");
     }
     offices.close_all().await;
     // Another server may have the folder now, and finds the same.
     let offices = Offices::new(&stage.data, Settings::default()).unwrap();
-    assert_eq!((offices.count(), size(&*offices.get(ids[5]).await.unwrap())), (6, 9));
+    assert_eq!((offices.count(), size(&offices.get(ids[5]).await.unwrap())), (6, 9));
     offices.close_all().await;
 }
 
@@ -172,7 +172,7 @@ async fn one_that_is_damaged_is_its_own_trouble() {
     assert!(offices.serves());
     // Restored, it is served without a new start.
     fs::write(&file, &whole).unwrap();
-    assert_eq!(size(&*offices.get(ids[1]).await.unwrap()), 3);
+    assert_eq!(size(&offices.get(ids[1]).await.unwrap()), 3);
     assert!(offices.failing().is_empty());
     offices.close_all().await;
 }
@@ -188,7 +188,7 @@ async fn one_whose_disk_failed_stays_stopped_and_gives_its_room_to_others() {
     assert!(invite(&office, "auditor-1", "auditor", None).await.is_err());
     drop(office);
     for id in [ids[1], ids[2], ids[3], ids[1]] {
-        assert_eq!(size(&*offices.get(id).await.unwrap()), 3);
+        assert_eq!(size(&offices.get(id).await.unwrap()), 3);
     }
     assert!(matches!(offices.get(ids[0]).await, Err(ServerError::Stopped)));
     assert_eq!(offices.failing().into_iter().collect::<Vec<_>>(), [(ids[0], "OFFICE_STOPPED".to_owned())]);
