@@ -4,13 +4,14 @@
 //!
 //! * [`Log`] writes: one commit is one frame, one write beside one head slot, one `fdatasync`.
 //! * [`LogReader`] reads what is durable, while the log grows.
-//! * [`verify`] re-hashes everything; [`salvage`] reads around damage.
+//! * [`verify`] re-hashes everything; [`salvage`] reads around damage; [`LogBuilder`] writes a log anew.
 //! * [`Index`] and [`Snapshots`] are caches: any may be deleted, all can be rebuilt from the log.
 //!
 //! *Architecture invariant:* nothing here decodes a record, knows a clock, or starts an async task.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod builder;
 mod bytes;
 mod disk;
 mod error;
@@ -18,6 +19,7 @@ mod frame;
 mod index;
 mod index_guard;
 mod log;
+mod mend;
 pub mod merkle;
 mod reader;
 mod recover;
@@ -28,11 +30,13 @@ mod snapshots;
 mod types;
 mod verify;
 
+pub use builder::LogBuilder;
 pub use disk::Faults;
 pub use error::{Error, IndexError, Result};
 pub use frame::{COMMIT_BYTES_MAX, LEAF_BYTES_MAX};
 pub use index::{Index, IndexBatch, IndexOpened, IndexRow, IndexRows, IndexSetAside};
 pub use log::{Cut, Log, LogOptions, Opened, SEGMENT_BYTES_DEFAULT};
+pub use mend::{Claim, Hold, claims, exchange, hold};
 pub use merkle::Hash;
 pub use reader::{Commits, LogReader};
 pub use salvage::{Found, salvage};
