@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod authority;
+pub mod backup;
 pub mod check;
 pub mod data;
 pub mod directory;
@@ -17,6 +18,7 @@ pub mod office_index;
 pub mod people;
 pub mod push;
 pub mod receipts;
+pub mod restore;
 pub mod serve;
 pub mod services;
 pub mod sightings;

@@ -1,4 +1,6 @@
-//! `renaksid`: init, serve, invite, check.
+//! `renaksid`: init, serve, invite, check, backup, restore.
+
+mod console;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +41,10 @@ enum Command {
     Invite(Invite),
     /// Verifies the whole store and prints its state hash.
     Check(Check),
+    /// Writes everything that cannot be rebuilt into one file, also while the server runs, and reads it back.
+    Backup(console::backup::Args),
+    /// Restores a backup into an empty folder, or mends a damaged or short log of the same office.
+    Restore(console::restore::Args),
 }
 
 #[derive(Debug, Args)]
@@ -124,12 +130,16 @@ async fn main() -> ExitCode {
         Command::Serve(args) => args.json,
         Command::Invite(args) => args.json,
         Command::Check(args) => args.json,
+        Command::Backup(args) => args.json,
+        Command::Restore(args) => args.json,
     };
     let done = match cli.command {
         Command::Init(args) => init(args).await,
         Command::Serve(args) => run_server(args).await,
         Command::Invite(args) => invite(args).await,
         Command::Check(args) => run_check(args).await,
+        Command::Backup(args) => console::backup::run(args).await,
+        Command::Restore(args) => console::restore::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -91,7 +91,7 @@ pub async fn serve_until(
     let control = control_socket(data)?;
     let host = tokio::spawn(
         Server::builder()
-            .add_service(HostServer::new(HostService(Arc::clone(&office))))
+            .add_service(HostServer::new(HostService(Arc::clone(&office), data.clone())))
             .serve_with_incoming_shutdown(UnixListenerStream::new(control), until(stopped.clone())),
     );
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
