@@ -84,7 +84,7 @@ impl BackupError {
             Self::Diverged { .. } => "nothing was changed; take a backup or a replica of this very log; keep all of them and report it".into(),
             Self::TooShort { .. } => {
                 "nothing was changed; take a newer backup, or the replica of a device that has synchronised since \
-                 (--from-replica); with neither, restore into an empty folder and begin a new epoch"
+                 (--from-replica); with neither, restore into an empty folder, and tell everybody up to which position"
                     .into()
             }
         }
