@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "renaksi/log/v1/config.proto",
         "renaksi/log/v1/narrative.proto",
         "renaksi/log/v1/record.proto",
+        "renaksi/backup/v1/backup.proto",
         "renaksi/wire/v1/wire.proto",
     ];
     println!("cargo:rerun-if-changed=proto");

@@ -101,6 +101,15 @@ pub enum Error {
         asked: u32,
     },
 
+    /// A commit that does not follow what is there. Nothing was written.
+    #[error("the commit begins at position {first}, but position {expected} is next; nothing was written")]
+    NotContinuing {
+        /// The next position.
+        expected: u64,
+        /// The commit's.
+        first: u64,
+    },
+
     /// A write or sync failed, so nothing more is written. What was not acknowledged may or may not be there.
     #[error("{} stopped taking writes after a failure; mend the disk and open the log again", dir.display())]
     Stopped {

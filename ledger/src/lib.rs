@@ -4,7 +4,7 @@
 //!
 //! * [`Log`] writes: one commit is one frame, one write beside one head slot, one `fdatasync`.
 //! * [`LogReader`] reads what is durable, while the log grows.
-//! * [`verify`] re-hashes everything; [`salvage`] reads around damage.
+//! * [`verify`] re-hashes everything; [`salvage`] reads around damage; [`LogBuilder`] writes a log anew.
 //! * [`Tree`] proves records and that a log only grew; [`Signer`] signs checkpoints and never two that disagree.
 //! * [`Index`] and [`Snapshots`] are caches: any may be deleted, all can be rebuilt from the log.
 //!
@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod builder;
 mod bytes;
 pub mod checkpoint;
 mod disk;
@@ -20,6 +21,7 @@ mod frame;
 mod index;
 mod index_guard;
 mod log;
+mod mend;
 pub mod merkle;
 mod paths;
 mod proof;
@@ -36,12 +38,14 @@ mod tree;
 mod types;
 mod verify;
 
+pub use builder::LogBuilder;
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use disk::Disk;
 pub use error::{Error, IndexError, Result};
 pub use frame::{COMMIT_BYTES_MAX, LEAF_BYTES_MAX};
 pub use index::{Index, IndexBatch, IndexOpened, IndexRow, IndexRows, IndexSetAside};
 pub use log::{Cut, Log, LogOptions, Opened, SEGMENT_BYTES_DEFAULT};
+pub use mend::{Claim, Hold, claims, exchange, hold};
 pub use merkle::Hash;
 pub use paths::{verify_consistency, verify_inclusion};
 pub use proof::{LogProof, ProofError};

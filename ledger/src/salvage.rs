@@ -30,7 +30,8 @@ pub enum Found {
 
 /// Hands every whole commit of a log to `each`, and every stretch of damage between, in the order of the files.
 ///
-/// A segment whose header is damaged is one stretch of damage. Changes nothing. Errors: Io, NotFound, and Foreign,
+/// A damaged header is a stretch of damage like any other, and what stands behind it is read all the same: that it belongs
+/// to this log only its roots can say. Changes nothing. Errors: Io, NotFound, and Foreign,
 /// because a foreign file is not damage but the wrong folder.
 pub fn salvage(dir: &Path, id: &LogId, mut each: impl FnMut(Found)) -> Result<()> {
     let firsts = segment::list(dir)?;
@@ -40,10 +41,16 @@ pub fn salvage(dir: &Path, id: &LogId, mut each: impl FnMut(Found)) -> Result<()
     for first in firsts {
         let file = dir.join(segment::file_name(first));
         match segment::read_head(dir, id, first) {
-            Ok(head) => salvage_segment(&file, head.epoch, first, head.file_bytes, &mut each)?,
+            Ok(head) => {
+                let scan = Scan::open(file.clone(), head.epoch, frames_of(first), head.file_bytes)?;
+                salvage_segment(&file, scan, head.file_bytes, &mut each)?;
+            }
             Err(damage @ (Error::Damaged { .. } | Error::UnknownFormat { .. })) => {
-                let bytes = fs::metadata(&file).map_err(Error::io("read", &file))?.len();
-                each(Found::Damage { file, offset: 0, bytes, position: first, cause: damage.to_string() });
+                let file_bytes = fs::metadata(&file).map_err(Error::io("read", &file))?.len();
+                let (bytes, cause) = (file_bytes.min(FRAMES_AT), damage.to_string());
+                each(Found::Damage { file: file.clone(), offset: 0, bytes, position: first, cause });
+                let scan = Scan::open_any_epoch(file.clone(), frames_of(first), file_bytes)?;
+                salvage_segment(&file, scan, file_bytes, &mut each)?;
             }
             Err(error) => return Err(error),
         }
@@ -51,15 +58,11 @@ pub fn salvage(dir: &Path, id: &LogId, mut each: impl FnMut(Found)) -> Result<()
     Ok(())
 }
 
-fn salvage_segment(
-    file: &Path,
-    epoch: u32,
-    first: u64,
-    file_bytes: u64,
-    each: &mut impl FnMut(Found),
-) -> Result<()> {
-    let mut scan =
-        Scan::open(file.to_owned(), epoch, Point { position: first, offset: FRAMES_AT }, file_bytes)?;
+fn frames_of(first: u64) -> Point {
+    Point { position: first, offset: FRAMES_AT }
+}
+
+fn salvage_segment(file: &Path, mut scan: Scan, file_bytes: u64, each: &mut impl FnMut(Found)) -> Result<()> {
     loop {
         let (invalid, extent) = match scan.step()? {
             Step::Frame(_, frame) => {

@@ -23,7 +23,8 @@ pub(crate) struct Point {
 pub(crate) struct Scan {
     file: File,
     path: Arc<Path>,
-    epoch: u32,
+    /// None: whatever the frames say.
+    epoch: Option<u32>,
     /// Frames end here: the durable end, or the file's.
     limit: u64,
     next: Point,
@@ -43,11 +44,16 @@ pub(crate) enum Step<'a> {
 
 impl Scan {
     pub(crate) fn open(path: PathBuf, epoch: u32, from: Point, limit: u64) -> Result<Scan> {
+        Ok(Scan { epoch: Some(epoch), ..Scan::open_any_epoch(path, from, limit)? })
+    }
+
+    /// Of a segment whose header does not say its epoch any more.
+    pub(crate) fn open_any_epoch(path: PathBuf, from: Point, limit: u64) -> Result<Scan> {
         let file = File::open(&path).map_err(Error::io("open", &path))?;
         Ok(Scan {
             file,
             path: path.into(),
-            epoch,
+            epoch: None,
             limit,
             next: from,
             window: Vec::new(),
@@ -86,7 +92,7 @@ impl Scan {
             Ok(frame) if frame.first != at.position => {
                 Ok(Step::Invalid(wrong("the commit here is not the next one"), Some(frame_bytes)))
             }
-            Ok(frame) if frame.epoch != self.epoch => {
+            Ok(frame) if self.epoch.is_some_and(|epoch| epoch != frame.epoch) => {
                 Ok(Step::Invalid(wrong("the commit here is of another epoch"), Some(frame_bytes)))
             }
             Ok(frame) => {
@@ -171,7 +177,7 @@ impl Scan {
         let bytes = &self.ahead()[..prefix.frame_bytes() as usize];
         Ok(Frame::parse(&prefix, bytes)
             .ok()
-            .filter(|frame| frame.epoch == self.epoch)
+            .filter(|frame| self.epoch.is_none_or(|epoch| epoch == frame.epoch))
             .map(|frame| frame.first))
     }
 

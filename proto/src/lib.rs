@@ -15,6 +15,11 @@ pub mod snapshot;
 
 mod generated {
     #![allow(missing_debug_implementations, clippy::large_enum_variant)]
+    pub mod backup {
+        pub mod v1 {
+            tonic::include_proto!("renaksi.backup.v1");
+        }
+    }
     pub mod log {
         pub mod v1 {
             tonic::include_proto!("renaksi.log.v1");
@@ -27,6 +32,8 @@ mod generated {
     }
 }
 
+/// Generated from `proto/renaksi/backup/v1`: what is in a backup.
+pub use generated::backup::v1 as backup;
 /// Generated from `proto/renaksi/log/v1`: the permanent contract of stored bytes.
 pub use generated::log::v1 as log;
 /// Generated from `proto/renaksi/wire/v1`: what goes over the network.

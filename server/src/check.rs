@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
+use crate::backup;
 use crate::catalog::{self, Listed};
 use crate::data::Data;
 use crate::error::ServerError;
@@ -27,14 +28,15 @@ use crate::services::host::from_status;
 const CLOSED: &str = "closed";
 
 /// A connection to the server that runs on this folder; `None` when none does.
-async fn running(data: &Data) -> Option<HostClient<Channel>> {
+pub(crate) async fn running(data: &Data) -> Option<HostClient<Channel>> {
     let socket = Arc::new(data.socket());
     let endpoint = Endpoint::from_static("http://control.invalid");
     let connector = tower::service_fn(move |_| {
         let socket = Arc::clone(&socket);
         async move { UnixStream::connect(&*socket).await.map(TokioIo::new) }
     });
-    endpoint.connect_with_connector(connector).await.ok().map(HostClient::new)
+    let channel = endpoint.connect_with_connector(connector).await.ok()?;
+    Some(HostClient::new(channel).max_decoding_message_size(backup::PART_BYTES_MAX))
 }
 
 /// Invites a person, through the running server or on the folder itself.

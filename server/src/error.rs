@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use renaksi_domain::{Code, Rejection};
 use renaksi_ledger::{LogId, SignError};
 
+use crate::backup::BackupError;
+
 /// Why a server command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -108,6 +110,9 @@ pub enum ServerError {
     /// The running server answered no.
     #[error("the running server says: {message}")]
     Running { code: String, message: String, hint: String, exit: u8 },
+    /// A backup, or what would be restored from one.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The machine has no random bytes to give.
     #[error("no randomness")]
     Random(#[source] getrandom::Error),
@@ -138,6 +143,7 @@ impl ServerError {
             Self::Checkpoint { .. } => 7,
             Self::Differs { .. } | Self::Record { .. } | Self::LogLost(_) => 7,
             Self::Running { exit, .. } => *exit,
+            Self::Backup(error) => error.exit_code(),
             Self::Log { source, .. } if is_damage(source) => 7,
             _ => 1,
         }
@@ -168,6 +174,7 @@ impl ServerError {
             Self::Checkpoint { source: SignError::Log(source), .. } if is_damage(source) => {
                 "LOG_DAMAGED".into()
             }
+            Self::Backup(error) => error.code().into(),
             Self::Log { source, .. } if is_damage(source) => "LOG_DAMAGED".into(),
             Self::Log { source: renaksi_ledger::Error::Locked { .. }, .. } => "DATA_IN_USE".into(),
             Self::Listen { .. } => "ADDRESS_IN_USE".into(),
@@ -184,7 +191,7 @@ impl ServerError {
                 format!("make one: renaksid init --data {} --office NAME --operator NAME", dir.display())
             }
             Self::LogLost(dir) => format!(
-                "nothing was changed; put {} back from a backup, with the server stopped",
+                "nothing was changed; put {} back: renaksid restore BACKUP --data DIR, with the server stopped",
                 dir.display()
             ),
             Self::OfficeExists(_) => {
@@ -219,7 +226,8 @@ impl ServerError {
             }
             Self::Log { source: E::UnknownFormat { .. }, .. } => "use the release that wrote it".into(),
             Self::Log { source, .. } if is_damage(source) => {
-                "nothing was changed; restore the folder from a backup, or keep it and report the place"
+                "nothing was changed; stop the server and mend the log: renaksid restore BACKUP --data DIR, or \
+                 renaksid restore --from-replica DEVICE --data DIR; what is whole is kept"
                     .into()
             }
             Self::Log { .. } => "start the server again; if it stays, keep the folder and report it".into(),
@@ -240,6 +248,7 @@ impl ServerError {
                 "look at the certificate and key in the folder authority, and start the server again".into()
             }
             Self::Running { hint, .. } => hint.clone(),
+            Self::Backup(error) => error.hint(),
             Self::Random(_) => "mend the machine's source of random bytes, and try again".into(),
             Self::Refused(cause) if cause.code == Code::RoleMayNot => {
                 "an operator holds no other role; invite under another --user".into()

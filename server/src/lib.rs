@@ -7,6 +7,7 @@
 
 pub mod alarm;
 pub mod authority;
+pub mod backup;
 pub mod catalog;
 pub mod check;
 pub mod data;
@@ -22,6 +23,7 @@ pub mod offices;
 pub mod people;
 pub mod push;
 pub mod receipts;
+pub mod restore;
 pub mod serve;
 pub mod services;
 pub mod sightings;

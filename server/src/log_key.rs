@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
-use renaksi_ledger::{LogReader, Signer};
+use renaksi_ledger::{Checkpoint, LogReader, SignedCheckpoint, Signer};
 use uuid::Uuid;
 
 use crate::data::{Data, write_private};
@@ -27,6 +27,13 @@ pub fn check(data: &Data, reader: &LogReader, office: Uuid) -> Result<(), Server
     let Some(key) = read(&data.office("log.key"), reader.dir())? else { return Ok(()) };
     let checked = renaksi_ledger::check_signed(reader, office, &key.verifying_key());
     checked.map(|_| ()).map_err(|source| ServerError::Checkpoint { office, source })
+}
+
+/// What a checkpoint says that was signed with the key beside it; `None` where one of the two cannot be read.
+pub fn signed(data: &Data, office: Uuid, note: &[u8]) -> Option<Checkpoint> {
+    let key = read(&data.office("log.key"), &data.office("log")).ok()??;
+    let signed = SignedCheckpoint::open(std::str::from_utf8(note).ok()?, office, &key.verifying_key());
+    signed.ok().map(|signed| signed.checkpoint())
 }
 
 fn read_or_make(path: &Path, log: &Path) -> Result<SigningKey, ServerError> {

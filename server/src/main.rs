@@ -1,4 +1,6 @@
-//! `renaksid`: init, serve, invite, check, office.
+//! `renaksid`: init, serve, invite, check, office, backup, restore.
+
+mod console;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -40,6 +42,10 @@ enum Command {
     Invite(Invite),
     /// Verifies the whole store and prints its state hash.
     Check(Check),
+    /// Writes everything that cannot be rebuilt into one file, also while the server runs, and reads it back.
+    Backup(console::backup::Args),
+    /// Restores a backup into an empty folder, or mends a damaged or short log of the same office.
+    Restore(console::restore::Args),
     /// Several offices on one server.
     #[command(subcommand)]
     Office(OfficeCommand),
@@ -175,6 +181,8 @@ async fn main() -> ExitCode {
         Command::Check(args) => args.json,
         Command::Office(OfficeCommand::Add(args)) => args.json,
         Command::Office(OfficeCommand::List(args)) => args.json,
+        Command::Backup(args) => args.json,
+        Command::Restore(args) => args.json,
     };
     let done = match cli.command {
         Command::Init(args) => init(args).await,
@@ -183,6 +191,8 @@ async fn main() -> ExitCode {
         Command::Check(args) => run_check(args).await,
         Command::Office(OfficeCommand::Add(args)) => add_office(args).await,
         Command::Office(OfficeCommand::List(args)) => list_offices(args).await,
+        Command::Backup(args) => console::backup::run(args).await,
+        Command::Restore(args) => console::restore::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

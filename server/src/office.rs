@@ -312,7 +312,7 @@ impl Office {
 }
 
 /// Opens the log, and tells what opening set aside.
-fn open_log(data: &Data, id: LogId, options: LogOptions) -> Result<Log, renaksi_ledger::Error> {
+pub(crate) fn open_log(data: &Data, id: LogId, options: LogOptions) -> Result<Log, renaksi_ledger::Error> {
     let (log, opened) = Log::open_with(&data.office("log"), id, options)?;
     if let Some(cut) = &opened.cut {
         tracing::warn!(

@@ -94,7 +94,7 @@ pub async fn serve_until(
     let control = control_socket(data)?;
     let host = tokio::spawn(
         Server::builder()
-            .add_service(HostServer::new(HostService(Arc::clone(&offices))))
+            .add_service(HostServer::new(HostService(Arc::clone(&offices), data.clone())))
             .serve_with_incoming_shutdown(UnixListenerStream::new(control), until(stopped.clone())),
     );
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -4,24 +4,32 @@
 use std::sync::Arc;
 
 use prost::Message;
+use renaksi_proto::backup::Part;
+use renaksi_proto::clock::Clock;
 use renaksi_proto::convert::{rejection_from, rejection_to};
 use renaksi_proto::wire::host_server::Host;
 use renaksi_proto::{log, wire};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use crate::backup::Taken;
+use crate::data::Data;
 use crate::error::ServerError;
 use crate::founding::Founding;
 use crate::office::{self, Office};
 use crate::offices::Offices;
 use crate::people::{self, Invited};
 
+/// Parts under way to a backup; one is at most a commit.
+const PARTS_UNDERWAY: usize = 4;
 const HINT: &str = "hint";
 const LOOK: &str = "look at what the running server wrote to its stderr";
 
-/// The service.
+/// The service, with the folder that it is reached through.
 #[derive(Debug)]
-pub struct HostService(pub Arc<Offices>);
+pub struct HostService(pub Arc<Offices>, pub Data);
 
 impl HostService {
     /// The office that a request names; the one that `init` made where it names none.
@@ -89,6 +97,29 @@ impl Host for HostService {
             live_entries: checked.live_entries,
         }))
     }
+
+    type BackupStream = ReceiverStream<Result<Part, Status>>;
+
+    async fn backup(&self, _: Request<wire::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        let taken = take(&*self.office(&[]).await?, &self.1).await.map_err(status)?;
+        let (parts, stream) = mpsc::channel(PARTS_UNDERWAY);
+        tokio::task::spawn_blocking(move || {
+            let sent =
+                taken.send(&mut |part| parts.blocking_send(Ok(part)).map_err(|_| ServerError::Stopped));
+            if let Err(error) = sent {
+                // Whoever hung up needs no answer.
+                let _ = parts.blocking_send(Err(status(error)));
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+/// Takes the moment of a backup. No invite or enrolment is under way in it, so that the log and the files beside it agree.
+async fn take(office: &Office, data: &Data) -> Result<Taken, ServerError> {
+    let _console = office.console.lock().await;
+    let (shared, now) = (&office.shared, Clock::System.now());
+    tokio::task::block_in_place(|| Taken::take(data, shared.reader.clone(), shared.id, now))
 }
 
 fn invite_response(invited: Invited) -> wire::InviteResponse {
