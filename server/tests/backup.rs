@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use renaksi_ledger::{Entry, Log, LogId, LogKind, LogReader};
 use renaksi_server::data::Data;
+use renaksi_server::log_key;
 use renaksi_server::restore;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -41,7 +42,10 @@ impl Place {
 
     fn run_on(data: &Path, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_renaksid"));
-        command.arg(arguments[0]).arg("--data").arg(data).args(&arguments[1..]);
+        // `office add --office …`: the folder goes where the options begin.
+        let options = arguments.iter().skip(1).position(|word| word.starts_with("--"));
+        let (command_words, rest) = arguments.split_at(options.map_or(arguments.len(), |at| at + 1));
+        command.args(command_words).arg("--data").arg(data).args(rest);
         command.env_remove("RENAKSI_CLOCK").output().unwrap()
     }
 
@@ -142,7 +146,7 @@ fn what_was_backed_up_is_restored_with_the_same_state_hash() {
     for name in ["server.json", "office/directory.json", "office/invites.json", "authority/authority.key"] {
         assert!(files.contains(&name), "{name} in {files:?}");
     }
-    assert!(!files.iter().any(|file| file.contains("index") || file.contains("log/")), "{files:?}");
+    assert!(!files.iter().any(|file| file.contains("index") || file.contains("segment")), "{files:?}");
     // Into a folder that is not there, and into one that is empty.
     let empty = place.path("empty");
     fs::create_dir(&empty).unwrap();
@@ -326,6 +330,59 @@ fn a_damaged_log_is_mended_from_an_older_backup_and_what_is_whole_in_it() {
         fs::remove_dir_all(&copy).unwrap();
     }
     assert!(["mended", "too short"].iter().all(|end| ends.contains_key(end)), "{ends:?}");
+}
+
+/// Signs the log as a pull does, and answers the note.
+fn sign(data: &Path) -> String {
+    let (folder, office) = (Data::new(data), Data::new(data).server_file().unwrap().office);
+    let reader = LogReader::open_read_only(&folder.office("log"), &Data::log_id(office)).unwrap();
+    let mut signer = log_key::signer(&folder, &reader, office).unwrap();
+    signer.sign().unwrap().note().to_owned()
+}
+
+#[test]
+fn what_was_signed_stays_signed_and_a_log_that_lacks_it_is_too_short() {
+    let place = Place::with(2);
+    let checkpoint = |data: &Path| fs::read_to_string(data.join("office/log/checkpoint")).unwrap();
+    let first = sign(&place.data);
+    let older = place.backup("older.backup");
+    place.invite(2..4);
+    let last = sign(&place.data);
+    let newer = place.backup("newer.backup");
+    assert_ne!(first, last);
+    // A fresh folder has the checkpoint of its backup, and the key to sign the next.
+    let copy = place.path("copy");
+    ok_on(&copy, &["restore", older.to_str().unwrap(), "--json"]);
+    assert_eq!(checkpoint(&copy), first);
+    // An old log with what was signed since: the old backup does not do, the new one does.
+    fs::write(copy.join("office/log/checkpoint"), &last).unwrap();
+    let before = everything(&copy);
+    assert_eq!(place.fails(&copy, &["restore", older.to_str().unwrap()], 7), "RESTORE_TOO_SHORT");
+    assert_eq!(everything(&copy), before);
+    let done = ok_on(&copy, &["restore", newer.to_str().unwrap(), "--json"]);
+    assert_eq!((&done["done"], checkpoint(&copy)), (&"mended".into(), last.clone()));
+    assert_eq!(check(&copy), check(&place.data));
+    // A damaged log that is mended keeps its newer checkpoint beside an older backup's files.
+    let offset = frames(&place.data)[1].1 + 40;
+    place.flip(offset);
+    ok_on(&place.data, &["restore", older.to_str().unwrap(), "--json"]);
+    assert_eq!(checkpoint(&place.data), last);
+    assert_eq!(check(&place.data), check(&copy));
+}
+
+#[test]
+fn a_folder_with_several_offices_is_not_backed_up_by_halves() {
+    let place = Place::with(1);
+    let file = place.backup("one.backup");
+    place.ok(&["office", "add", "--office", "Dinas Lain", "--operator", "operator-2", "--json"]);
+    let target = place.path("two.backup");
+    for arguments in [["backup", target.to_str().unwrap()], ["restore", file.to_str().unwrap()]] {
+        assert_eq!(place.fails(&place.data, &arguments, 4), "SEVERAL_OFFICES");
+    }
+    let serving = Serving::start(&place.data);
+    assert_eq!(place.fails(&place.data, &["backup", target.to_str().unwrap()], 4), "SEVERAL_OFFICES");
+    drop(serving);
+    assert!(!target.exists());
 }
 
 fn done(how: &restore::How) -> &'static str {

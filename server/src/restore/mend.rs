@@ -120,7 +120,13 @@ fn mend(
     private_folder(&data.office(""))?;
     let _hold = hold(&log).map_err(failed)?;
     let own = whole_log(&log, &id);
-    if let Some(own) = own.as_ref().filter(|own| own.head().size >= source.head.size) {
+    let signed = signed_claim(data, id);
+    let holds_what_was_signed = |own: &LogReader| match signed {
+        Some(claim) => own.root_at(claim.size).is_ok_and(|root| root == Some(claim.root)),
+        None => true,
+    };
+    let has_all = |own: &&LogReader| own.head().size >= source.head.size && holds_what_was_signed(own);
+    if let Some(own) = own.as_ref().filter(has_all) {
         return match own.root_at(source.head.size).map_err(failed)? == Some(source.head.root) {
             true => already_whole(data, own, id, backup),
             false => Err(diverged(source.path, data, source.head.size)),
@@ -130,7 +136,7 @@ fn mend(
     private_folder(&building.0)?;
     let path = source.path.to_owned();
     let mut merge = Merge::begin(&log, &building.0, id, source)?;
-    merge.claims.extend(signed_claim(data, id));
+    merge.claims.extend(signed);
     merge.run(&log).map_err(|misfit| misfit.told(&path, data))?;
     let (head, mut mended) = merge.finish().map_err(|misfit| misfit.told(&path, data))?;
     // Folded too: what cannot be folded does not take the damaged log's place.
