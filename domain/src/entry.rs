@@ -374,7 +374,7 @@ fn decide_amend(
     if let Some(cause) = cause {
         return Ok(Outcome::Held(cause));
     }
-    let counts_in = amended_quarter(entry, amend);
+    let counts_in = amended_quarter((entry.on, entry.quarter), amend);
     if let Some(cause) = inadmissible(state, envelope, entry.indicator, (amend.on, counts_in), now) {
         return Ok(Outcome::Held(cause));
     }
@@ -504,9 +504,9 @@ fn may_judge(
 }
 
 /// An entry that was carried over goes on counting where it was carried to, unless its day moves to another quarter.
-pub(crate) fn amended_quarter(entry: &Entry, amend: &AmendEntry) -> Quarter {
-    match amend.on.quarter() == entry.on.quarter() {
-        true => entry.quarter,
+pub(crate) fn amended_quarter((on, counts_in): (Date, Quarter), amend: &AmendEntry) -> Quarter {
+    match amend.on.quarter() == on.quarter() {
+        true => counts_in,
         false => amend.on.quarter(),
     }
 }
@@ -522,20 +522,19 @@ pub(crate) fn apply(state: &mut OfficeState, record: &Record, command: &EntryCom
             let counted = effect.after.clone().unwrap_or_else(|| added(add));
             state.count_new(record, key, version, record.envelope.author, counted, effect.late);
         }
-        EntryCommand::Amend(amend) => state.change(amend.entry, |entry| {
-            entry.version = record.envelope.key();
-            entry.quarter = amended_quarter(entry, amend);
-            entry.on = amend.on;
-            entry.reading = amend.reading.clone();
-            entry.state = State::Recorded;
-            entry.late |= effect.late;
-        }),
-        EntryCommand::Void(void) => state.change(void.entry, |entry| {
-            entry.version = record.envelope.key();
-            entry.state = State::Voided;
-        }),
-        EntryCommand::Verify(version) => state.judge(version.entry, State::Verified),
-        EntryCommand::Return(version) => state.judge(version.entry, State::Returned),
+        EntryCommand::Amend(amend) => {
+            state.change(amend.entry, record.envelope.key(), effect, |entry| {
+                entry.quarter = amended_quarter((entry.on, entry.quarter), amend);
+                entry.on = amend.on;
+                entry.reading = amend.reading.clone();
+                entry.state = State::Recorded;
+            });
+        }
+        EntryCommand::Void(void) => {
+            state.change(void.entry, record.envelope.key(), effect, |entry| entry.state = State::Voided);
+        }
+        EntryCommand::Verify(version) => state.judge(version.entry, effect, State::Verified),
+        EntryCommand::Return(version) => state.judge(version.entry, effect, State::Returned),
     }
 }
 

@@ -59,6 +59,17 @@ impl Fold {
     }
 }
 
+/// Folds the next leaf on to an office for its figures alone ([`State::for_figures`]).
+///
+/// # Errors
+/// As [`Fold::absorb`].
+pub fn absorb_figures(figures: &mut State, leaf: &[u8]) -> Result<(), DecodeError> {
+    let (record, _) = decode_record(leaf)?;
+    host_keeps_to_its_own(figures, &record)?;
+    apply(figures, &record);
+    Ok(())
+}
+
 /// The server has no power over figures: what it records itself is about people and devices, or is due by itself because
 /// two people said so before, and it is nobody's.
 fn host_keeps_to_its_own(state: &State, record: &Record) -> Result<(), DecodeError> {

@@ -15,6 +15,7 @@ mod home;
 mod outbox;
 mod replica;
 mod sightings;
+mod snapshots;
 mod standing;
 mod sync;
 #[cfg(test)]

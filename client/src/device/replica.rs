@@ -5,7 +5,7 @@ use std::mem;
 use prost::Message;
 use renaksi_domain::ids::Origin;
 use renaksi_domain::{Record, State};
-use renaksi_ledger::merkle::{Frontier, leaf_hash};
+use renaksi_ledger::merkle::{Frontier, Hash, leaf_hash};
 use renaksi_ledger::{CommitView, Entry, Error, Head, Log, LogId, LogKind, LogReader, Opened};
 use renaksi_proto::chain::{self, ChainHash};
 use renaksi_proto::convert::DecodeError;
@@ -14,6 +14,7 @@ use renaksi_proto::{log, wire};
 
 use super::home::{Home, Identity};
 use super::outbox::log_error;
+use super::snapshots::Kept;
 use super::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
 
@@ -49,6 +50,7 @@ pub(super) struct Replica {
     known: Known,
     /// Made when the first page comes; a sync that brings nothing never hashes.
     frontier: Option<Frontier>,
+    kept: Kept,
     pub(super) stopped: Option<FoldStopped>,
 }
 
@@ -78,28 +80,34 @@ impl Replica {
                 }
                 tracing::warn!(%damage, "the replica cannot be read; the next sync pulls it again");
                 let log = Replica::create(home, identity)?;
-                Ok((Replica::empty(log, identity), State::default(), Some(damage)))
+                let kept =
+                    Kept::open(&home.replica(), id(identity)).map_err(|error| replica_error(&error))?;
+                Ok((Replica::empty(log, kept, identity), State::default(), Some(damage)))
             }
         }
     }
 
-    fn empty(log: Log, identity: &Identity) -> Replica {
+    fn empty(log: Log, kept: Kept, identity: &Identity) -> Replica {
         let known = Known { sequence: 0, chain: chain::start(identity.incarnation) };
-        Replica { log, origin: identity.origin, chains: Vec::new(), known, frontier: None, stopped: None }
+        let origin = identity.origin;
+        Replica { log, origin, chains: Vec::new(), known, frontier: None, kept, stopped: None }
     }
 
     fn load(home: &Home, identity: &Identity) -> Result<(Replica, State), Error> {
         let (log, opened) = Log::open(&home.replica(), id(identity))?;
         report(&opened);
-        let mut replica = Replica::empty(log, identity);
-        let mut fold = Fold::default();
-        let mut commits = replica.log.reader().iter(1);
+        let mut kept = Kept::open(&home.replica(), id(identity))?;
+        let mut fold = kept.newest(&log.reader())?;
+        let mut replica = Replica::empty(log, kept, identity);
+        let mut commits = replica.log.reader().iter(fold.state.position + 1);
         let mut absorb = |commit: CommitView<'_>| {
             let leaves = (commit.first()..).zip(commit.leaves());
             leaves.for_each(|(position, leaf)| replica.absorb(&mut fold, position, leaf));
+            replica.after_commit(&fold.state, commit.root_after());
         };
         while commits.see(&mut absorb)?.is_some() {}
-        let state = replica.keep(fold);
+        let mut state = replica.keep(fold);
+        replica.after_fold(&mut state);
         Ok((replica, state))
     }
 
@@ -115,6 +123,21 @@ impl Replica {
         if let Some(record) = log::Record::decode(leaf).ok().filter(|record| record.origin == self.origin.0) {
             let chain = chain::link(&self.known.chain, &record.command);
             self.known = Known { sequence: record.sequence, chain };
+        }
+    }
+
+    fn after_commit(&mut self, state: &State, root: Hash) {
+        if self.stopped.is_none() {
+            self.kept.after_commit(state, root);
+        }
+    }
+
+    /// Keeps the state that the replica folds to, if it is time.
+    pub(super) fn after_fold(&mut self, state: &mut State) {
+        if self.stopped.is_none() {
+            let fold = Fold::resume(mem::take(state), mem::take(&mut self.chains));
+            self.kept.after_fold(&fold, self.log.head().root);
+            *state = self.keep(fold);
         }
     }
 
@@ -173,6 +196,7 @@ impl Replica {
         for (position, entry) in (first..).zip(&entries) {
             self.absorb(&mut fold, position, &entry.leaf);
         }
+        self.after_commit(&fold.state, self.log.head().root);
         *state = self.keep(fold);
         Ok(())
     }
@@ -227,6 +251,14 @@ impl Device {
             }
         }
         Ok(head)
+    }
+
+    /// The office as it was known at a record of the replica, for its figures alone: without entries and held work.
+    ///
+    /// # Errors
+    /// As [`Device::replay`].
+    pub fn figures_at(&self, position: u64) -> Result<State, ClientError> {
+        self.replica.kept.figures_at(&self.replica.reader(), self.position_of(ReplayTo::Position(position))?)
     }
 
     /// Folds the replica again from its first record, showing each record as it is folded.

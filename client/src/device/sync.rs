@@ -499,6 +499,7 @@ impl Device {
                 Some(Page::End(end)) => {
                     self.check_end(&end, records, &digest.finalize())?;
                     self.keep(offered)?;
+                    self.replica.after_fold(&mut self.view.confirmed);
                     self.met_server(end.server_time_us);
                     return Ok(());
                 }

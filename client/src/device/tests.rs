@@ -1,5 +1,7 @@
 //! A device without a server: its office's log is written by a small server of the test's own.
 
+mod snapshots;
+
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use renaksi_domain::hash::state_hash;
 use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::time::Quarter;
 use renaksi_proto::fold::Fold;
-use renaksi_proto::snapshot::{decode, encode};
+use renaksi_proto::snapshot::{decode, decode_figures, encode, encode_figures};
 
 use crate::damage::{damage, damaged, read_all};
 use crate::history::{play, steps};
@@ -20,6 +20,10 @@ fn comes_back(fold: &Fold) -> Vec<u8> {
     assert!(read == *fold, "another fold came back");
     assert_eq!(state_hash(&read.state), state_hash(&fold.state));
     assert_eq!(encode(&read), bytes);
+    let figures = fold.state.clone().for_figures();
+    let kept = encode_figures(&figures);
+    assert!(decode_figures(&kept).unwrap() == figures, "other figures came back");
+    assert!(decode(&kept).is_err() && decode_figures(&bytes).is_err(), "one is taken for the other");
     bytes
 }
 
@@ -66,6 +70,10 @@ fn what_the_second_release_added_comes_back() {
     let bytes = comes_back(&fold(&office));
     for length in (0..bytes.len()).step_by(7) {
         assert!(decode(&bytes[..length]).is_err(), "{length} of {}", bytes.len());
+    }
+    let figures = encode_figures(&fold(&office).state.for_figures());
+    for length in 0..figures.len() {
+        assert!(decode_figures(&figures[..length]).is_err(), "{length} of {}", figures.len());
     }
 }
 
