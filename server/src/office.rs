@@ -106,7 +106,16 @@ impl Shared {
 
     /// The state that the log says, folded anew.
     pub(crate) fn durable_fold(&self) -> Result<Fold, ServerError> {
-        fold_from_snapshot(&self.reader, &self.snapshots, self.id).map(|(fold, _)| fold)
+        let start = start_of(&self.reader, &self.snapshots, self.id)?;
+        match start.unproved {
+            Some(hash) if state_hash(&start.fold.state) != hash => self.fold_from_zero(),
+            _ => Ok(start.fold),
+        }
+    }
+
+    /// The state that the log says, from its first record.
+    pub(crate) fn fold_from_zero(&self) -> Result<Fold, ServerError> {
+        fold_rest(&self.reader, Fold::default(), self.id)
     }
 
     /// Keeps the present state as a snapshot. Only the writer calls it, when it holds no lock.
@@ -227,7 +236,7 @@ impl Office {
         let reader = log.reader();
         let signer = log_key::signer(data, &reader, id.office)?;
         let snapshots = Snapshots::open(&data.office("snapshots"), id).map_err(failed)?;
-        let (fold, snapshot_at) = fold_from_snapshot(&reader, &snapshots, id)?;
+        let Start { fold, snapshot_at, unproved } = start_of(&reader, &snapshots, id)?;
         same_flag(data, &file, rehearsal(&fold.state))?;
         if fold.state.rules > RULES_VERSION {
             return Err(ServerError::NewerRules { rules: fold.state.rules, known: RULES_VERSION });
@@ -250,8 +259,9 @@ impl Office {
         let invites = Mutex::new(Invites::open(data.office("invites.json"), named)?);
         let sightings = Mutex::new(Sightings::open(data.office("seen.json")));
         let alarm = Alarm::new(alarms, id.office, data);
-        let (jobs, threads) =
-            start(&shared, |behind| Writer::new(log, Arc::clone(&shared), behind, alarm, snapshot_at))?;
+        let (jobs, threads) = start(&shared, |behind| {
+            Writer::new(log, Arc::clone(&shared), behind, alarm, snapshot_at, unproved)
+        })?;
         Ok(Office {
             shared,
             file,
@@ -388,30 +398,39 @@ fn follow(shared: &Shared, commits: &mpsc::Receiver<Behind>) {
     }
 }
 
-/// The state at the log's head: from the newest snapshot that proves to be what it says, else from the first record. With
-/// the position of that snapshot, or 0.
-fn fold_from_snapshot(
-    reader: &LogReader,
-    snapshots: &Snapshots,
-    id: LogId,
-) -> Result<(Fold, Position), ServerError> {
+/// The state at the log's head.
+struct Start {
+    fold: Fold,
+    /// Position of the snapshot that it is from; 0 where it was folded from the first record.
+    snapshot_at: Position,
+    /// The hash that the state must have, where it is a snapshot's own and nobody has hashed it yet. Hashing takes as long
+    /// as all the rest of an opening, and a reader need not wait for it: the snapshot's checksum holds.
+    unproved: Option<[u8; 32]>,
+}
+
+/// The state at the log's head: from the newest usable snapshot, else from the first record. What is folded on to a snapshot
+/// is folded on to one that proved to be what it says.
+fn start_of(reader: &LogReader, snapshots: &Snapshots, id: LogId) -> Result<Start, ServerError> {
     let failed = |source| ServerError::Log { id, source };
     let root_at = |position| reader.root_at(position).ok().flatten();
-    let found = snapshots.latest(reader.head().size, FOLD_VERSION, root_at).map_err(failed)?;
+    let head = reader.head().size;
+    let found = snapshots.latest(head, FOLD_VERSION, root_at).map_err(failed)?;
     let resumed = found.and_then(|found| {
         let fold = snapshot::decode(&found.payload).ok()?;
-        let whole = fold.state.position == found.position && state_hash(&fold.state) == found.state_hash;
+        let whole = fold.state.position == found.position
+            && (found.position == head || state_hash(&fold.state) == found.state_hash);
         if !whole {
             tracing::warn!(
                 position = found.position,
                 "a snapshot is not the state it names and is passed over"
             );
         }
-        whole.then_some(fold)
+        whole.then_some((fold, found.state_hash))
     });
-    let resumed = resumed.unwrap_or_default();
-    let position = resumed.state.position;
-    Ok((fold_rest(reader, resumed, id)?, position))
+    let (fold, hash) = resumed.unwrap_or_default();
+    let snapshot_at = fold.state.position;
+    let unproved = (snapshot_at == head).then_some(hash);
+    Ok(Start { fold: fold_rest(reader, fold, id)?, snapshot_at, unproved })
 }
 
 /// Folds what follows a state.

@@ -4,6 +4,7 @@
 use std::sync::{Arc, PoisonError, mpsc};
 
 use renaksi_domain::command::{Command, Record};
+use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::quarter::{due_by_itself, next_due};
@@ -108,6 +109,8 @@ pub struct Writer {
     alarm: Alarm,
     /// Position of the last snapshot; 0 without one.
     snapshot_at: u64,
+    /// The hash that the state must have before anything is decided on it.
+    unproved: Option<[u8; 32]>,
 }
 
 type Answer = Box<dyn FnOnce(Result<u64, NotDurable>) + Send>;
@@ -145,8 +148,9 @@ impl Writer {
         behind: mpsc::Sender<Behind>,
         alarm: Alarm,
         snapshot_at: u64,
+        unproved: Option<[u8; 32]>,
     ) -> Writer {
-        Writer { log, shared, behind, alarm, snapshot_at }
+        Writer { log, shared, behind, alarm, snapshot_at, unproved }
     }
 
     /// Writes until every sender of jobs is gone, then closes the log and leaves a snapshot.
@@ -155,7 +159,10 @@ impl Writer {
     pub fn run(mut self, mut jobs: tokio::sync::mpsc::Receiver<Job>) {
         // Dropped before the queue: whoever finds the queue gone finds the office stopped.
         let _stop = StopOnPanic(Arc::clone(&self.shared));
-        self.begin();
+        self.prove_start();
+        if !self.shared.is_stopped() {
+            self.begin();
+        }
         while let Some(first) = jobs.blocking_recv() {
             if self.shared.is_stopped() {
                 refuse(first);
@@ -176,6 +183,25 @@ impl Writer {
         if shared.reader.head().size > snapshot_at {
             // If we crash before it is there, the next opening folds more.
             shared.snapshot();
+        }
+    }
+
+    /// Makes sure that the state the office began with is the one that was kept; where it is not, it is folded anew.
+    fn prove_start(&mut self) {
+        let Some(hash) = self.unproved.take() else { return };
+        let kept = self.shared.fold.read().map(|fold| state_hash(&fold.state) == hash);
+        if kept.unwrap_or(false) {
+            return;
+        }
+        tracing::warn!(
+            "the snapshot that the office began with is not the state it names; the log is folded anew"
+        );
+        match self.shared.fold_from_zero() {
+            Ok(fold) => *self.shared.fold.write().unwrap_or_else(PoisonError::into_inner) = fold,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be folded anew");
+                self.shared.stop();
+            }
         }
     }
 

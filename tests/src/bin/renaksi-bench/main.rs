@@ -1,5 +1,6 @@
 //! `renaksi-bench NAME [--json]`: figures with their baseline, measured in the same run on data it makes.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use renaksi_domain::Record;
@@ -12,6 +13,8 @@ mod grpc_append;
 mod history;
 mod offices;
 mod replay;
+mod serving;
+mod size;
 
 /// One measured figure.
 struct Figure {
@@ -25,11 +28,23 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 9] = [
     (
         "append",
         "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
         append::run,
+    ),
+    (
+        "as-of",
+        "milliseconds from a device's copy of 1,000,000 records to the plan's figures as they were known at a record drawn at \
+     random; the same as a whole command",
+        size::as_of,
+    ),
+    (
+        "curve",
+        "what grows with an office: appending, opening, as-of and memory at 10,000 to 10,000,000 records (--records N makes \
+     one size); docs/performance.md is made of it",
+        size::curve,
     ),
     (
         "fold",
@@ -49,6 +64,12 @@ const BENCHES: [Bench; 6] = [
          under calls and pushes to offices drawn at random; milliseconds of a call that opens its office; needs the \
          release build of renaksid",
         offices::run,
+    ),
+    (
+        "open",
+        "milliseconds from starting the server to the first answer of an office with 10,000,000 records and 1,000,000 live \
+     entries (--records N), and the memory it then takes",
+        size::open,
     ),
     (
         "replay",
@@ -71,6 +92,10 @@ fn main() -> ExitCode {
             BENCHES.iter().for_each(|(name, meaning, _)| println!("{name:8} {meaning}"));
             ExitCode::SUCCESS
         }
+        Some("state-of") => {
+            size::state_of(Path::new(&arguments[1]));
+            ExitCode::SUCCESS
+        }
         Some(name) => match BENCHES.iter().find(|(known, ..)| *known == name) {
             Some((_, _, run)) => {
                 run().iter().for_each(|figure| print(name, figure, as_json));
@@ -85,6 +110,17 @@ fn main() -> ExitCode {
 fn usage(what: &str) -> ExitCode {
     eprintln!("error: {what}\nhint: `renaksi-bench list` names them");
     ExitCode::from(2)
+}
+
+/// The number behind an option.
+fn asked(option: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != option);
+    arguments.nth(1).map(|number| number.parse().expect("the option takes a number"))
+}
+
+fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() * percent / 100).min(values.len() - 1)]
 }
 
 /// A record as it is stored.
