@@ -156,7 +156,7 @@ impl Index {
     /// to another log is set aside and an empty one made. Errors: Folder (locked by another process, or not usable);
     /// Failed or Damaged when not even an empty one can be made.
     pub fn open(dir: &Path, id: &LogId) -> Result<(Index, IndexOpened), IndexError> {
-        Index::open_as(dir, id, Look::AtItself, OPEN_WAIT_MAX)
+        Index::open_as(dir, id, Look::Itself, OPEN_WAIT_MAX)
     }
 
     /// As [`Index::open`], and walks every row as [`Index::verify`] does: one that lost a row is set aside too. Opening and
@@ -166,7 +166,7 @@ impl Index {
         id: &LogId,
         wait_max: Duration,
     ) -> Result<(Index, IndexOpened), IndexError> {
-        Index::open_as(dir, id, Look::AtEveryRow, wait_max)
+        Index::open_as(dir, id, Look::EveryRow, wait_max)
     }
 
     fn open_as(
@@ -180,14 +180,14 @@ impl Index {
         let path = dir.join("index");
         let existed = path.exists();
         let mut opened = IndexOpened::default();
-        let look = if existed { look } else { Look::AtNothing };
+        let look = if existed { look } else { Look::Nothing };
         let db = match open_checked(&path, id, look, wait_max) {
             Ok(db) => db,
             Err(cause) if existed => {
                 let to = set_aside(dir, &path).map_err(IndexError::Folder)?;
                 tracing::warn!(cause, to = %to.display(), "the index was set aside and is built anew");
                 opened.set_aside = Some(IndexSetAside { to, cause });
-                open_checked(&path, id, Look::AtNothing, wait_max)
+                open_checked(&path, id, Look::Nothing, wait_max)
                     .map_err(|cause| IndexError::Damaged { path: path.clone(), cause })?
             }
             Err(cause) => return Err(IndexError::Damaged { path, cause }),
@@ -274,7 +274,7 @@ impl Index {
         let Index { db, path, id, writing, _lock } = self;
         let _ = unpanicked(move || drop(db));
         fs::remove_dir_all(&path).map_err(Error::io("remove", &path)).map_err(IndexError::Folder)?;
-        let db = open_checked(&path, &id, Look::AtNothing, OPEN_WAIT_MAX)
+        let db = open_checked(&path, &id, Look::Nothing, OPEN_WAIT_MAX)
             .map_err(|cause| IndexError::Damaged { path: path.clone(), cause })?;
         Ok(Index { db, path, id, writing, _lock })
     }
@@ -378,10 +378,10 @@ fn differs(db: &sled::Db) -> Result<Option<String>, sled::Error> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     /// A new one has nothing to be looked at.
-    AtNothing,
+    Nothing,
     /// The rows that say what it is.
-    AtItself,
-    AtEveryRow,
+    Itself,
+    EveryRow,
 }
 
 /// Opens sled and looks at what it says about itself. Err is why it cannot be used.
@@ -392,13 +392,13 @@ fn open_checked(path: &Path, id: &LogId, look: Look, wait_max: Duration) -> Resu
         let silent = |error: sled::Error| format!("it does not answer: {error}");
         match db.get(LOG_KEY).map_err(silent)? {
             Some(row) if *row == *ours => match look {
-                Look::AtEveryRow => differs(&db).map_err(silent)?.map_or(Ok(db), Err),
-                Look::AtNothing | Look::AtItself => Ok(db),
+                Look::EveryRow => differs(&db).map_err(silent)?.map_or(Ok(db), Err),
+                Look::Nothing | Look::Itself => Ok(db),
             },
             Some(row) if row.get(..4) != Some(&FORMAT.to_le_bytes()) => Err("it has another format".into()),
             Some(_) => Err("it belongs to another log".into()),
             // We wrote it when we made the index, so sled has lost that much and maybe more.
-            None if look != Look::AtNothing => Err("it does not say which log it belongs to".into()),
+            None if look != Look::Nothing => Err("it does not say which log it belongs to".into()),
             None => {
                 let written = db.insert(LOG_KEY, ours).and_then(|_| db.flush());
                 written.map_err(|error| format!("it cannot be written: {error}"))?;
