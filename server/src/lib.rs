@@ -1,6 +1,7 @@
 //! The server `renaksid`: one writer per office behind gRPC.
 //!
-//! A write's path: [`services::sync`] → [`writer`] (decide → append → apply) → answer → [`office_index`]. Nothing is
+//! A write's path: [`services::sync`] → [`writer`] (decide → append → apply) → answer → [`behind`] →
+//! [`office_index`]. Nothing is
 //! acknowledged before it is durable.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -8,6 +9,7 @@
 pub mod alarm;
 pub mod authority;
 pub mod backup;
+pub mod behind;
 pub mod catalog;
 pub mod check;
 pub mod data;

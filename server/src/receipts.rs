@@ -1,17 +1,15 @@
 //! The receipts that commands were given when they first arrived, given again when they arrive again.
 
-use std::sync::mpsc;
-
 use prost::Message;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_ledger::{Commit, LogReader};
 use renaksi_proto::convert::decode_record;
 use renaksi_proto::{log, wire};
 
+use crate::behind::Behind;
 use crate::office::Shared;
 use crate::push;
 use crate::status::Fault;
-use crate::writer::Behind;
 
 /// Receipts of commands that the office already has, in their order, each once it is found.
 struct Found<'a> {
@@ -26,7 +24,7 @@ struct Found<'a> {
 /// `DEVICE_FORKED` when another command was recorded under the same number, `RECORD_NOT_FOUND` when the log lacks one.
 pub fn first_receipts<'b>(
     shared: &Shared,
-    behind: &mpsc::Sender<Behind>,
+    behind: &Behind,
     commands: &[push::Command],
     in_batch: impl Fn(CommandKey) -> Option<&'b [u8]>,
 ) -> Result<Vec<wire::Receipt>, Fault> {
@@ -41,8 +39,8 @@ pub fn first_receipts<'b>(
     }
     if found.missing().next().is_some() && found.through_log(&shared.reader)? {
         tracing::error!("the index lacks what the log has, and is rebuilt");
-        // The receiver is gone only when the server stops; the next start then rebuilds nothing, and this comes again.
-        let _ = behind.send(Behind::Rebuild);
+        // Where the server stops before it is done, this comes again.
+        behind.rebuild();
     }
     let lacking = found.missing().next();
     match lacking {
@@ -73,7 +71,7 @@ impl Found<'_> {
     }
 
     /// Finds what the index knows, once it has caught up with what is durable. Each commit is read once.
-    fn through_index(&mut self, shared: &Shared, behind: &mpsc::Sender<Behind>) -> Result<(), Fault> {
+    fn through_index(&mut self, shared: &Shared, behind: &Behind) -> Result<(), Fault> {
         let missing: Vec<usize> = self.missing().collect();
         let keys = missing.iter().map(|index| self.commands[*index].envelope.key());
         let positions = shared.positions_of(keys, behind);

@@ -1,7 +1,7 @@
 //! The one writer of an office. It drains its queue, decides every command against the working state, appends all that was
 //! decided as one commit with one fsync, and answers. While the fsync runs, the next batch gathers in the queue.
 
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, PoisonError};
 
 use renaksi_domain::command::{Command, Record};
 use renaksi_domain::ids::{CommandKey, Origin, PersonId};
@@ -9,13 +9,14 @@ use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::quarter::{due_by_itself, next_due};
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Code, Envelope, Outcome, RULES_VERSION, Rejection, State, decide};
-use renaksi_ledger::{Entry, Head, LEAF_BYTES_MAX, Log};
+use renaksi_ledger::{Entry, LEAF_BYTES_MAX, Log};
 use renaksi_proto::convert::{command_leaf, encode_record};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{log, wire};
 use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
+use crate::behind::Behind;
 use crate::office::Shared;
 use crate::office_index::{Run, push_run};
 use crate::push::{self, Push};
@@ -85,25 +86,12 @@ pub struct PushAnswer {
     pub position: u64,
 }
 
-/// Tells the index thread what became durable.
-#[derive(Debug)]
-pub enum Behind {
-    Commit {
-        head: Head,
-        runs: Vec<Run>,
-    },
-    /// Answers once everything before it is in the index.
-    Barrier(mpsc::Sender<()>),
-    /// The index lacks what the log has.
-    Rebuild,
-}
-
 /// The writer's own things. Only this thread touches the log.
 #[derive(Debug)]
 pub struct Writer {
     log: Log,
     shared: Arc<Shared>,
-    behind: mpsc::Sender<Behind>,
+    behind: Behind,
     /// Learns with each commit when something will be due by itself.
     alarm: Alarm,
     /// Position of the last snapshot; 0 without one.
@@ -139,13 +127,7 @@ impl Drop for StopOnPanic {
 
 impl Writer {
     /// A writer at the log's head.
-    pub fn new(
-        log: Log,
-        shared: Arc<Shared>,
-        behind: mpsc::Sender<Behind>,
-        alarm: Alarm,
-        snapshot_at: u64,
-    ) -> Writer {
+    pub fn new(log: Log, shared: Arc<Shared>, behind: Behind, alarm: Alarm, snapshot_at: u64) -> Writer {
         Writer { log, shared, behind, alarm, snapshot_at }
     }
 
@@ -244,8 +226,8 @@ impl Writer {
             if people_changed {
                 self.shared.publish_people(&fold.state);
             }
-            // The index may lag or be lost; the receiver is gone only when the server stops.
-            let _ = self.behind.send(Behind::Commit { head, runs });
+            // The index may lag or be lost.
+            self.behind.commit(head.size - entries.len() as u64, runs, head);
         }
         self.alarm.after(next_due(&fold.state));
         let position = self.log.head().size;
