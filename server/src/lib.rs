@@ -1,7 +1,7 @@
 //! The server `renaksid`: one writer per office behind gRPC.
 //!
-//! A write's path: [`services::sync`] → [`writer`] (decide → append → apply) → answer → [`office_index`]. Nothing is
-//! acknowledged before it is durable.
+//! A write's path: [`services::sync`] → [`writer`] (decide → append → apply) → answer → [`unindexed`] →
+//! [`office_index`]. Nothing is acknowledged before it is durable.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -28,5 +28,6 @@ pub mod serve;
 pub mod services;
 pub mod sightings;
 pub mod status;
+pub mod unindexed;
 pub mod web;
 pub mod writer;

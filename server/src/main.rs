@@ -192,7 +192,10 @@ async fn main() -> ExitCode {
         Command::Office(OfficeCommand::Add(args)) => add_office(args).await,
         Command::Office(OfficeCommand::List(args)) => list_offices(args).await,
         Command::Backup(args) => console::backup::run(args).await,
-        Command::Restore(args) => console::restore::run(&args),
+        Command::Restore(args) => match console::restore::run(&args) {
+            Ok(exit) => return ExitCode::from(exit),
+            Err(error) => Err(error),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,8 @@
 //! One open office: its log, the state folded from it, and the threads that write.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, mpsc};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
 use renaksi_domain::hash::state_hash;
@@ -27,7 +28,8 @@ use crate::office_index::OfficeIndex;
 use crate::push::Push;
 use crate::sightings::Sightings;
 use crate::status::Fault;
-use crate::writer::{Behind, HostAct, HostError, Job, NotDurable, PushAnswer, Writer};
+use crate::unindexed::{self, Follower, Unindexed};
+use crate::writer::{HostAct, HostError, Job, NotDurable, PushAnswer, Writer};
 
 /// Jobs that may wait; beyond, callers wait to hand theirs over.
 const QUEUE_JOBS: usize = 1_024;
@@ -46,6 +48,8 @@ pub struct Shared {
     /// A copy for authentication, which must not wait for a disk.
     people: RwLock<Arc<People>>,
     index: Mutex<OfficeIndex>,
+    /// Beside the lock, which the index thread holds while it writes.
+    index_covers: AtomicU64,
     snapshots: Snapshots,
     /// True once the disk failed or the writer panicked; the office then takes no writes.
     stopped: watch::Sender<bool>,
@@ -93,15 +97,16 @@ impl Shared {
     pub(crate) fn positions_of(
         &self,
         keys: impl Iterator<Item = CommandKey>,
-        behind: &mpsc::Sender<Behind>,
+        unindexed: &Unindexed,
     ) -> Vec<Option<Position>> {
-        let (reached, wait) = mpsc::channel();
-        if behind.send(Behind::Barrier(reached)).is_ok() {
-            // Without an answer the index thread is gone, and the index says what it knows.
-            let _ = wait.recv();
-        }
+        unindexed.catch_up();
         let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         keys.map(|key| index.position_of(key)).collect()
+    }
+
+    /// How far the index reached when it last learned something; 0 while nobody asked it anything.
+    pub fn index_covers(&self) -> Position {
+        self.index_covers.load(Ordering::Relaxed)
     }
 
     /// The state that the log says, folded anew.
@@ -250,6 +255,7 @@ impl Office {
             fold: RwLock::new(fold),
             reader,
             index: Mutex::new(index),
+            index_covers: AtomicU64::new(0),
             snapshots,
             stopped: watch::Sender::new(false),
         });
@@ -259,8 +265,8 @@ impl Office {
         let invites = Mutex::new(Invites::open(data.office("invites.json"), named)?);
         let sightings = Mutex::new(Sightings::open(data.office("seen.json")));
         let alarm = Alarm::new(alarms, id.office, data);
-        let (jobs, threads) = start(&shared, |behind| {
-            Writer::new(log, Arc::clone(&shared), behind, alarm, snapshot_at, unproved)
+        let (jobs, threads) = start(&shared, |unindexed| {
+            Writer::new(log, Arc::clone(&shared), unindexed, alarm, snapshot_at, unproved)
         })?;
         Ok(Office {
             shared,
@@ -352,18 +358,15 @@ fn rehearsal(state: &State) -> Option<bool> {
 
 type Started = (tokio::sync::mpsc::Sender<Job>, Vec<JoinHandle<()>>);
 
-fn start(
-    shared: &Arc<Shared>,
-    writer: impl FnOnce(mpsc::Sender<Behind>) -> Writer,
-) -> Result<Started, ServerError> {
+fn start(shared: &Arc<Shared>, writer: impl FnOnce(Unindexed) -> Writer) -> Result<Started, ServerError> {
     let (jobs, queue) = tokio::sync::mpsc::channel(QUEUE_JOBS);
-    let (behind, commits) = mpsc::channel();
+    let (unindexed, follower) = unindexed::queue();
     let index = spawn("index", {
         let shared = Arc::clone(shared);
-        move || follow(&shared, &commits)
+        move || follow(&shared, &follower)
     })?;
-    let writer = writer(behind);
-    // If this fails, the other thread ends with the last sender.
+    let writer = writer(unindexed);
+    // If this fails, the other thread ends with the writer's end of its queue.
     let writer = spawn("writer", move || writer.run(queue))?;
     Ok((jobs, vec![writer, index]))
 }
@@ -378,22 +381,17 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// The index thread: writes behind the acknowledgement. It never takes the fold's lock: the writer, who holds it, may be
 /// waiting for this thread.
-fn follow(shared: &Shared, commits: &mpsc::Receiver<Behind>) {
-    while let Ok(message) = commits.recv() {
+fn follow(shared: &Shared, follower: &Follower) {
+    while let Some(work) = follower.next() {
         let mut index = shared.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = match message {
-            Behind::Barrier(reached) => {
-                let ready = index.ready();
-                // Whoever waited and went away needs no answer.
-                let _ = reached.send(());
-                ready
-            }
-            Behind::Commit { head, runs } => index.cover(&runs, head),
-            Behind::Rebuild => index.rebuild(),
-        };
-        if let Err(error) = written {
+        if let Err(error) = index.learn(&work) {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the index is behind the log; the next commit brings it up");
+        }
+        shared.index_covers.store(index.covers(), Ordering::Relaxed);
+        // Whoever waited and went away needs no answer.
+        for reached in work.questions {
+            let _ = reached.send(());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The one writer of an office. It drains its queue, decides every command against the working state, appends all that was
 //! decided as one commit with one fsync, and answers. While the fsync runs, the next batch gathers in the queue.
 
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, PoisonError};
 
 use renaksi_domain::command::{Command, Record};
 use renaksi_domain::hash::state_hash;
@@ -10,7 +10,7 @@ use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::quarter::{due_by_itself, next_due};
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Code, Envelope, Outcome, RULES_VERSION, Rejection, State, decide};
-use renaksi_ledger::{Entry, Head, LEAF_BYTES_MAX, Log};
+use renaksi_ledger::{Entry, LEAF_BYTES_MAX, Log};
 use renaksi_proto::convert::{command_leaf, encode_record};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{log, wire};
@@ -22,6 +22,7 @@ use crate::office_index::{Run, push_run};
 use crate::push::{self, Push};
 use crate::receipts::{first_receipts, forked};
 use crate::status::Fault;
+use crate::unindexed::Unindexed;
 
 /// Records gathered into one commit, after which no further job joins it.
 const COMMIT_RECORDS_MAX: usize = 20_000;
@@ -86,25 +87,12 @@ pub struct PushAnswer {
     pub position: u64,
 }
 
-/// Tells the index thread what became durable.
-#[derive(Debug)]
-pub enum Behind {
-    Commit {
-        head: Head,
-        runs: Vec<Run>,
-    },
-    /// Answers once everything before it is in the index.
-    Barrier(mpsc::Sender<()>),
-    /// The index lacks what the log has.
-    Rebuild,
-}
-
 /// The writer's own things. Only this thread touches the log.
 #[derive(Debug)]
 pub struct Writer {
     log: Log,
     shared: Arc<Shared>,
-    behind: mpsc::Sender<Behind>,
+    unindexed: Unindexed,
     /// Learns with each commit when something will be due by itself.
     alarm: Alarm,
     /// Position of the last snapshot; 0 without one.
@@ -145,12 +133,12 @@ impl Writer {
     pub fn new(
         log: Log,
         shared: Arc<Shared>,
-        behind: mpsc::Sender<Behind>,
+        unindexed: Unindexed,
         alarm: Alarm,
         snapshot_at: u64,
         unproved: Option<[u8; 32]>,
     ) -> Writer {
-        Writer { log, shared, behind, alarm, snapshot_at, unproved }
+        Writer { log, shared, unindexed, alarm, snapshot_at, unproved }
     }
 
     /// Writes until every sender of jobs is gone, then closes the log and leaves a snapshot.
@@ -174,8 +162,8 @@ impl Writer {
                 self.shared.snapshot();
             }
         }
-        let Writer { log, shared, behind, snapshot_at, .. } = self;
-        drop(behind);
+        let Writer { log, shared, unindexed, snapshot_at, .. } = self;
+        drop(unindexed);
         match log.close() {
             Ok(()) => tracing::info!(position = shared.reader.head().size, "log closed"),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "log not closed cleanly"),
@@ -270,8 +258,8 @@ impl Writer {
             if people_changed {
                 self.shared.publish_people(&fold.state);
             }
-            // The index may lag or be lost; the receiver is gone only when the server stops.
-            let _ = self.behind.send(Behind::Commit { head, runs });
+            // The index may lag or be lost.
+            self.unindexed.commit(head.size - entries.len() as u64, runs, head);
         }
         self.alarm.after(next_due(&fold.state));
         let position = self.log.head().size;
@@ -349,7 +337,7 @@ impl Writer {
         within_what_a_revoked_device_may(&fold.state, push.origin, fresh)?;
         let gathered: &Batch = batch;
         let in_batch = |key| gathered.leaf_of(key);
-        let mut receipts = first_receipts(&self.shared, &self.behind, &push.commands[..known], in_batch)?;
+        let mut receipts = first_receipts(&self.shared, &self.unindexed, &push.commands[..known], in_batch)?;
         let now = self.now(fold);
         self.what_is_due(fold, batch, now)?;
         let end = push.end();

@@ -95,6 +95,11 @@ impl Home {
         self.dir.join("replica")
     }
 
+    /// A cache of the replica.
+    pub(super) fn index(&self) -> PathBuf {
+        self.dir.join("index")
+    }
+
     pub(super) fn checkpoint(&self) -> PathBuf {
         self.dir.join("checkpoint")
     }
@@ -117,7 +122,7 @@ impl Home {
     }
 
     /// Everything that makes the folder a device, its identity first.
-    pub(super) fn files(&self) -> [PathBuf; 10] {
+    pub(super) fn files(&self) -> [PathBuf; 11] {
         [
             self.identity(),
             self.key(),
@@ -129,6 +134,7 @@ impl Home {
             self.checkpoint(),
             self.feed(),
             self.replica(),
+            self.index(),
         ]
     }
 

@@ -20,6 +20,7 @@ mod standing;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod verify;
 
 use std::path::Path;
@@ -51,6 +52,8 @@ pub use renaksi_ledger::LogReader;
 pub use renaksi_proto::log::Texts;
 pub use replica::FoldStopped;
 pub use sightings::Sighting;
+pub(crate) use trail::not_answering;
+pub use trail::{About, Trail};
 pub use verify::{Bad, VerifyReport};
 
 /// What this device knows, and what it has yet to send.
@@ -149,11 +152,22 @@ pub struct Judged {
     pub cause: Rejection,
 }
 
-/// How far a sync is.
+/// How far a sync is, or what goes before an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    Pushed { done: u64, total: u64 },
-    Pulled { done: u64, total: Option<u64> },
+    Pushed {
+        done: u64,
+        total: u64,
+    },
+    Pulled {
+        done: u64,
+        total: Option<u64>,
+    },
+    /// The index beside the replica is brought up to it.
+    Indexed {
+        done: u64,
+        total: u64,
+    },
 }
 
 /// Where a replay ends.

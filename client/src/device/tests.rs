@@ -840,3 +840,30 @@ async fn without_a_server_nothing_is_queued_and_the_answer_is_quick() {
     assert_eq!(error.cause().code, "AUTHORITY_DAMAGED");
     assert_eq!(device.outbox.last(), 0);
 }
+
+#[test]
+fn an_index_is_made_when_it_is_asked_for_and_goes_with_the_device() {
+    let mut fixture = Fixture::new();
+    let mut device = fixture.open();
+    let index = device.home.index();
+    assert!(device.trail(&mut |_| {}).is_none(), "so few records are read as quickly");
+    assert!(!index.exists());
+    let size = device.replica.head().size;
+    let about = About { actor: Some(PersonId(1)), ..About::default() };
+    let made_by = |device: &Device| {
+        let trail = device.trail_from(1, &mut |_| {}).unwrap();
+        trail.positions(&about, size + 1, u64::MAX).unwrap().into_iter().filter(|at| *at > size).count()
+    };
+    assert_eq!(made_by(&device), 0);
+    assert!(index.exists());
+    // What is pulled afterwards is in the next answer.
+    let page = fixture.server.say(1, vec![add("1"), add("2")]);
+    device.receive(page).unwrap();
+    assert_eq!(made_by(&device), 2);
+    // Where no index can be, there is none, and that is no error.
+    std::fs::remove_dir_all(&index).unwrap();
+    std::fs::write(&index, b"in the way").unwrap();
+    assert!(device.trail_from(1, &mut |_| {}).is_none());
+    device.reset(true).unwrap();
+    assert!(!index.exists());
+}

@@ -100,10 +100,18 @@ impl Host for HostService {
 
     type BackupStream = ReceiverStream<Result<Part, Status>>;
 
-    async fn backup(&self, _: Request<wire::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
-        let taken = take(&*self.office(&[]).await?, &self.1).await.map_err(status)?;
+    async fn backup(
+        &self,
+        request: Request<wire::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        let office = self.office(&request.into_inner().office).await?;
+        let id = office.shared.id.office;
+        let data = if id == self.0.first() { self.1.first() } else { self.1.added(id) };
+        let taken = take(&office, &data).await.map_err(status)?;
         let (parts, stream) = mpsc::channel(PARTS_UNDERWAY);
         tokio::task::spawn_blocking(move || {
+            // An office that is held is not closed.
+            let _held = office;
             let sent =
                 taken.send(&mut |part| parts.blocking_send(Ok(part)).map_err(|_| ServerError::Stopped));
             if let Err(error) = sent {

@@ -11,6 +11,7 @@ mod append;
 mod fold;
 mod grpc_append;
 mod history;
+mod index;
 mod offices;
 mod replay;
 mod serving;
@@ -28,7 +29,7 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 10] = [
     (
         "append",
         "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
@@ -57,6 +58,13 @@ const BENCHES: [Bench; 9] = [
         "entries a second from devices over TLS, through the rules into log and index, durable before the answer, by clients \
          and entries a push; the slowest of a hundred pushes. Beside UmaDB where it is there to be run",
         grpc_append::run,
+    ),
+    (
+        "index",
+        "a device's index over a replica of 200,000 records: records a second, bytes a record, milliseconds of opening it \
+         and of what it finds; how many records and milliseconds the server's index is behind after 200,000 in a burst, \
+         by commands a push, and its bytes a record",
+        index::run,
     ),
     (
         "offices",
