@@ -242,7 +242,13 @@ impl State {
 
     /// True when it admits nothing at a time: frozen, or reopened until a time that has come.
     pub fn is_closed(&self, quarter: PlanQuarter, now: Timestamp) -> bool {
+        self.is_closed_by(quarter, now, Position::MAX)
+    }
+
+    /// The same, where a lock of a later record than `last` does not count.
+    pub(crate) fn is_closed_by(&self, quarter: PlanQuarter, now: Timestamp, last: Position) -> bool {
         let current = self.quarter_state(quarter);
-        current.is_locked() || current.relocks_at().is_some_and(|until| until <= now)
+        current.lock().is_some_and(|lock| lock.at <= last)
+            || current.relocks_at().is_some_and(|until| until <= now)
     }
 }

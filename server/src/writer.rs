@@ -426,6 +426,7 @@ impl Writer {
             author: PersonId(0),
             made_at: now,
             has_reason: false,
+            restored: None,
             command,
         };
         let command = push::Command { leaf: stored.leaf, aside: stored.aside, envelope, chain: [0; 32] };

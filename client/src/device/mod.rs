@@ -357,7 +357,15 @@ impl Device {
         let mut previews = Vec::new();
         for command in commands {
             let (origin, author) = (self.identity.origin, self.identity.person);
-            let envelope = Envelope { origin, sequence, author, made_at: now, has_reason: false, command };
+            let envelope = Envelope {
+                origin,
+                sequence,
+                author,
+                made_at: now,
+                has_reason: false,
+                restored: None,
+                command,
+            };
             let preview = count_in(&mut state, &envelope, now);
             let refused = matches!(preview, Outcome::Refused(_));
             sequence += u32::from(!refused);
@@ -395,7 +403,15 @@ impl Device {
             let key = CommandKey::new(self.identity.origin, sequence);
             let has_reason = !texts.reason.is_empty();
             let author = self.identity.person;
-            let envelope = Envelope { origin: key.origin, sequence, author, made_at, has_reason, command };
+            let envelope = Envelope {
+                origin: key.origin,
+                sequence,
+                author,
+                made_at,
+                has_reason,
+                restored: None,
+                command,
+            };
             // One command is previewed on the view itself, which changes only after it is durable.
             let preview = match &mut state {
                 Some(state) => count_in(state, &envelope, made_at),

@@ -24,7 +24,7 @@ use crate::fold::Fold;
 use bytes::{Reader, Writer};
 
 /// The version of these bytes. It grows with every change to this file's order of fields.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The fold as bytes.
 pub fn encode(fold: &Fold) -> Vec<u8> {
@@ -35,6 +35,9 @@ pub fn encode(fold: &Fold) -> Vec<u8> {
     out.number(state.position);
     out.time(state.time);
     out.number(state.rules.into());
+    out.list(&state.epochs, |out, begun| {
+        out.command(&Command::People(PeopleCommand::BeginEpoch(Box::new(begun.clone()))));
+    });
     out.config(&state.config);
     out.option(state.office.as_ref(), |out, office| {
         out.command(&Command::People(PeopleCommand::FoundOffice(office.clone())));
@@ -78,6 +81,10 @@ pub fn decode(bytes: &[u8]) -> Result<Fold, DecodeError> {
     state.position = from.number()?;
     state.time = from.time()?;
     state.rules = from.small()?;
+    state.epochs = from.list(|from| match from.command()? {
+        Command::People(PeopleCommand::BeginEpoch(begun)) => Ok(*begun),
+        _ => Err(wrong("epochs")),
+    })?;
     state.config = from.config()?;
     state.office = from.option(|from| match from.command()? {
         Command::People(PeopleCommand::FoundOffice(office)) => Ok(office),

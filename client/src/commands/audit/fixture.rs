@@ -116,8 +116,15 @@ impl Office {
         let time = Zone::Jakarta.start_of(Date::new(2024, 7, 10).unwrap()).plus_micros(minutes * 60_000_000);
         let sequence = if origin == Origin::HOST { 0 } else { self.next_sequence };
         self.next_sequence += u32::from(origin != Origin::HOST);
-        let envelope =
-            Envelope { origin, sequence, author, made_at: Timestamp(0), has_reason: false, command };
+        let envelope = Envelope {
+            origin,
+            sequence,
+            author,
+            made_at: Timestamp(0),
+            has_reason: false,
+            restored: None,
+            command,
+        };
         let record = Record { position, time, carrier: None, envelope, outcome };
         apply(&mut self.state, &record);
         self.log.push(record);
