@@ -11,6 +11,7 @@ mod carry;
 mod checkpoint;
 mod connect;
 mod enroll;
+mod epoch;
 mod home;
 mod outbox;
 mod replica;
@@ -278,8 +279,8 @@ impl Device {
         self.replica_damage.as_ref()
     }
 
-    /// What is wrong with the device as a whole, as far as it knows: `DEVICE_REVOKED`, `DEVICE_FORKED`, `FEED_DAMAGED`,
-    /// `FEED_BEHIND`, `REPLICA_MISSING`, `LOG_NEWER`, `RECORD_UNREADABLE`. Each needs a person.
+    /// What is wrong with the device as a whole, as far as it knows: `DEVICE_REVOKED`, `DEVICE_FORKED`, `LOG_BEHIND`,
+    /// `FEED_DAMAGED`, `FEED_BEHIND`, `REPLICA_MISSING`, `LOG_NEWER`, `RECORD_UNREADABLE`. Each needs a person.
     pub fn troubles(&self) -> Vec<Rejected> {
         let mut troubles = Vec::new();
         if self.is_revoked() {
@@ -288,6 +289,9 @@ impl Device {
         if let Some(sequence) = self.standing.forked_from {
             let cause = Rejected::new("DEVICE_FORKED").with("sequence", sequence);
             troubles.push(cause.with("unsent", self.view.pending.len()));
+        }
+        if let Some(gap) = self.standing.behind {
+            troubles.push(gap.told());
         }
         match self.check_feed() {
             Err(error) if self.standing.forked_from.is_none() => troubles.push(error.cause().clone()),

@@ -13,7 +13,7 @@ use renaksi_ledger::{
     exchange, hold, salvage, verify,
 };
 
-use super::{Building, How, Mended, Restored, free_name, whole};
+use super::{Building, How, Mended, Restored, free_name, still_missing, whole};
 use crate::authority;
 use crate::backup::{BackupError, Contents, Item, Parts, Reader};
 use crate::catalog;
@@ -160,7 +160,8 @@ fn mend(
     }
     exchange(&building.0, &log).map_err(failed)?;
     mended.log_set_aside = building.keep();
-    Ok(Restored { checked, how: How::Mended(mended) })
+    let gap = still_missing(data, &checked)?;
+    Ok(Restored { checked, how: How::Mended(mended), gap })
 }
 
 /// In the log's folder.
@@ -196,7 +197,8 @@ fn already_whole(
         true => How::AlreadyWhole,
         false => How::Mended(Mended { kept: checked.position, files, ..Mended::default() }),
     };
-    Ok(Restored { checked, how })
+    let gap = still_missing(data, &checked)?;
+    Ok(Restored { checked, how, gap })
 }
 
 fn diverged(source: &Path, data: &Data, position: u64) -> ServerError {

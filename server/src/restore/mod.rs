@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use renaksi_ledger::{LogBuilder, LogReader};
 
 use crate::backup::{BackupError, Item, Reader};
+use crate::behind::{self, Gap};
 use crate::data::{Data, private_folder, write_private};
 use crate::error::ServerError;
 use crate::office::{self, Checked};
@@ -23,6 +24,8 @@ pub struct Restored {
     /// What the folder now holds, verified and folded.
     pub checked: Checked,
     pub how: How,
+    /// What was signed and is still missing: the office goes on taking no writes.
+    pub gap: Option<Gap>,
 }
 
 /// How a folder came to be whole.
@@ -104,7 +107,8 @@ fn fresh(reader: &Reader, data: &Data) -> Result<Restored, ServerError> {
     let checked = whole(&inside)?;
     fs::rename(&building.0, &dir).map_err(ServerError::file("make", &dir))?;
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(ServerError::file("sync", parent))?;
-    Ok(Restored { checked, how: How::Fresh })
+    let gap = still_missing(data, &checked)?;
+    Ok(Restored { checked, how: How::Fresh, gap })
 }
 
 /// Writes everything of a backup into an empty folder.
@@ -148,6 +152,13 @@ fn whole(data: &Data) -> Result<Checked, ServerError> {
     let checked = office::check(&reader.map_err(|source| ServerError::Log { id, source })?, id, None)?;
     office::same_flag(data, &file, checked.rehearsal)?;
     Ok(checked)
+}
+
+/// Takes away the mark of an office that lacks nothing any more, and says what it still lacks.
+fn still_missing(data: &Data, checked: &Checked) -> Result<Option<Gap>, ServerError> {
+    let id = Data::log_id(checked.office);
+    let reader = LogReader::open_read_only(&data.office("log"), &id);
+    behind::settle(data, &reader.map_err(|source| ServerError::Log { id, source })?, checked)
 }
 
 /// `NAME.WORD-N` beside a file or folder, with the first N that is free.

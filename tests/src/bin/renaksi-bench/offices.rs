@@ -224,6 +224,7 @@ impl Device {
             commands: vec![wire::Stored { leaf: made.leaf, aside: made.aside }],
             chain_signature: chain::sign_push(&self.key, self.office, incarnation, sequence, &head),
             device_time_us: NOW.0,
+            ..wire::PushRequest::default()
         });
         let answer = SyncClient::new(self.channel.clone()).push(request).await.expect("the office answers");
         self.answered(answer.metadata());
