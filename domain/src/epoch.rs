@@ -2,7 +2,8 @@
 //! begins the next one, with a reason; devices then offer again what the log lacks.
 
 use crate::command::{Envelope, Outcome};
-use crate::ids::Position;
+use crate::ids::{Origin, Position};
+use crate::quarter::Locks;
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
 use crate::time::Timestamp;
@@ -69,11 +70,20 @@ impl State {
         self.epochs.last().map_or(FIRST_EPOCH, |begun| begun.epoch)
     }
 
-    /// The last record that a lock may be of to stand in a command's way. Of one that was recorded in an epoch that ended,
-    /// a quarter may have been locked since, and its author came in time.
-    pub(crate) fn locks_count_to(&self, envelope: &Envelope) -> Position {
+    /// True when what an ended epoch says of an origin's commands may be of this origin: it was enrolled in a record that the
+    /// epochs have in common. One that was enrolled since may have the number of another whose enrolment is lost.
+    pub fn may_be_restored(&self, origin: Origin, restored: &Restored) -> bool {
+        let next = self.epochs.iter().find(|begun| begun.epoch > restored.epoch);
+        let incarnation = self.people.incarnation(origin);
+        next.zip(incarnation).is_some_and(|(begun, incarnation)| incarnation.enrolled <= begun.size)
+    }
+
+    /// The locks that may stand in a command's way. Since it was recorded in an epoch that ended, a quarter may have been
+    /// locked, and its author came in time.
+    pub(crate) fn locks_for(&self, envelope: &Envelope) -> Locks {
         let recorded = envelope.restored.as_deref().filter(|restored| restored.recorded);
-        let next = recorded.and_then(|old| self.epochs.iter().find(|begun| begun.epoch > old.epoch));
-        next.map_or(Position::MAX, |begun| begun.size)
+        let next =
+            recorded.and_then(|old| Some((old, self.epochs.iter().find(|new| new.epoch > old.epoch)?)));
+        next.map_or(Locks::ALL, |(old, begun)| Locks { position: begun.size, time: old.time })
     }
 }

@@ -120,6 +120,8 @@ pub struct Device {
 pub struct Incarnation {
     pub device: DeviceId,
     pub uuid: Uuid,
+    /// The record that enrolled it.
+    pub enrolled: Position,
     /// The last sequence that the log holds.
     pub last_sequence: u32,
     /// The time of the last record that it brought.
@@ -492,6 +494,7 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand)
             people.incarnations.push(Incarnation {
                 device,
                 uuid: enrol.incarnation,
+                enrolled: record.position,
                 last_sequence: 0,
                 last_time: record.time,
             });

@@ -64,7 +64,7 @@ impl Fold {
 fn only_after_its_epoch(state: &State, record: &Record) -> Result<(), DecodeError> {
     let envelope = &record.envelope;
     let proper = envelope.restored.as_ref().is_none_or(|restored| {
-        envelope.origin != Origin::HOST && restored.epoch < state.epoch() && restored.time <= record.time
+        state.may_be_restored(envelope.origin, restored) && restored.time <= record.time
     });
     match proper {
         true => Ok(()),

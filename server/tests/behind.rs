@@ -17,6 +17,7 @@ use renaksi_proto::convert::decode_record;
 use renaksi_proto::wire;
 use renaksi_server::behind;
 use renaksi_server::office::Office;
+use renaksi_server::offices::{Offices, Settings};
 use renaksi_server::push;
 use renaksi_server::restored;
 use renaksi_server::status::Fault;
@@ -82,7 +83,10 @@ impl Restored {
             let path = tree.inclusion(position, size).unwrap().iter().map(|hash| hash.to_vec()).collect();
             own.then_some(wire::OldRecord { leaf, path })
         });
-        wire::OldRecords { checkpoint: self.note.clone(), records: records.collect() }
+        let path =
+            |position| tree.inclusion(position, size).unwrap().iter().map(|hash| hash.to_vec()).collect();
+        // The third record enrols the device.
+        wire::OldRecords { records: records.collect(), checkpoint: self.note.clone(), enrolled_path: path(3) }
     }
 
     /// Offers commands from a sequence on again, with what an ended epoch says of them.
@@ -90,8 +94,7 @@ impl Restored {
         let office = self.office();
         let asked = request(&self.feed, from);
         let mut checked = push::check(asked, OFFICE, &office.shared.people(), PersonId(1), NOW)?;
-        let epoch = office.shared.reader.head().epoch;
-        restored::prove(&mut checked, old, restored::Log { office: OFFICE, key: &office.log_key, epoch })?;
+        restored::prove_all(&mut checked, vec![old], office)?;
         Ok(checked)
     }
 }
@@ -295,6 +298,9 @@ async fn nobody_chooses_the_time_by_which_they_are_judged() {
     forge(&|old| old.records[0].path[0].truncate(31));
     forge(&|old| old.checkpoint = note_by(1, OFFICE, 7));
     forge(&|old| old.checkpoint.clear());
+    // Another device had the number.
+    forge(&|old| old.enrolled_path[0][0] ^= 1);
+    forge(&|old| old.enrolled_path.clear());
     assert_eq!(refused(restored.offer(3, old.clone())), "RECEIPT_INVALID", "of a command that is not sent");
     // What was signed then is believed.
     let offered = restored.offer(2, old.clone()).unwrap();
@@ -310,6 +316,32 @@ async fn nobody_chooses_the_time_by_which_they_are_judged() {
         (1, 5, matches!(record.outcome, Outcome::Recorded(_)))
     );
     assert_eq!(stored.needs, 2);
+    restored.stage.end().await;
+}
+
+/// What health, readiness and `office list` are made from.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_office_that_is_behind_is_among_the_failing_until_its_epoch_ends() {
+    let mut restored = Restored::new().await;
+    close(&mut restored.stage);
+    let settings = Settings { played: Clock::Fixed(NOW), ..Settings::default() };
+    let offices = Offices::new(&restored.stage.data, settings).unwrap();
+    let office = offices.get(OFFICE).await.unwrap();
+    assert!(offices.serves() && offices.failing().is_empty());
+    let turns = async |serves: bool| {
+        let mut failing = offices.watch_failing();
+        failing.wait_for(|failing| failing.is_empty() == serves).await.unwrap();
+        assert_eq!(offices.serves(), serves);
+    };
+    office.consider(&restored.note).unwrap_err();
+    turns(false).await;
+    assert_eq!(offices.failing()[&OFFICE], "LOG_BEHIND");
+    assert_eq!(offices.states(), [(OFFICE, "LOG_BEHIND".to_owned())]);
+    office.begin_epoch("the backup is old").await.unwrap();
+    turns(true).await;
+    drop(office);
+    offices.close_all().await;
+    open(&mut restored.stage);
     restored.stage.end().await;
 }
 

@@ -97,18 +97,19 @@ impl Device {
     pub(super) fn old_records(&self, batch: &Batch) -> Result<Vec<wire::OldRecords>, ClientError> {
         let mut all = Vec::new();
         for ended in self.ended()?.into_iter().filter(|ended| ended.last_sequence >= batch.first) {
-            let records = self.records_of(&ended, batch)?;
-            if !records.is_empty() {
-                all.push(wire::OldRecords { checkpoint: ended.note, records });
-            }
+            all.extend(self.records_of(ended, batch)?);
         }
         Ok(all)
     }
 
-    fn records_of(&self, ended: &Ended, batch: &Batch) -> Result<Vec<wire::OldRecord>, ClientError> {
+    fn records_of(&self, ended: Ended, batch: &Batch) -> Result<Option<wire::OldRecords>, ClientError> {
         let failed = |error| replica_error(&error);
         let reader = LogReader::open_read_only(&ended.folder, &id(&self.identity)).map_err(failed)?;
         let tree = Tree::open(&reader).map_err(failed)?;
+        let path = |position| {
+            let path = tree.inclusion(position, ended.at.size).map_err(failed)?;
+            Ok::<_, ClientError>(path.iter().map(|hash| hash.to_vec()).collect())
+        };
         let mut records = Vec::new();
         for commit in reader.iter(1) {
             let commit = commit.map_err(failed)?;
@@ -123,13 +124,18 @@ impl Device {
                         && command.is_some_and(|command| command.leaf == record.command)
                 });
                 if offered {
-                    let path = tree.inclusion(position, ended.at.size).map_err(failed)?;
-                    let path = path.iter().map(|hash| hash.to_vec()).collect();
-                    records.push(wire::OldRecord { leaf: entry.leaf, path });
+                    records.push(wire::OldRecord { leaf: entry.leaf, path: path(position)? });
                 }
             }
         }
-        Ok(records)
+        let own = self.view.confirmed.people.incarnation(self.identity.origin);
+        let own = own.map(|own| own.enrolled).filter(|enrolled| *enrolled <= ended.at.size);
+        match own {
+            Some(enrolled) if !records.is_empty() => {
+                Ok(Some(wire::OldRecords { enrolled_path: path(enrolled)?, checkpoint: ended.note, records }))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The copies that were set aside because their epoch ended, and that end with a checkpoint of this office.

@@ -475,6 +475,28 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_goes_on_from_the_log_in_front_of_it() {
+        let begin = |checks: &Checks, root| {
+            let size = checks.position();
+            let begin = BeginEpoch { epoch: 2, reason: "x".into(), size, root, seen: None };
+            Command::People(PeopleCommand::BeginEpoch(Box::new(begin)))
+        };
+        for (reached, root, expected) in [
+            (Some([7; 32]), [7; 32], Ok(())),
+            (Some([7; 32]), [8; 32], Err("EPOCH_DIFFERS".to_owned())),
+            // In the midst of a commit.
+            (None, [7; 32], Err("EPOCH_DIFFERS".to_owned())),
+        ] {
+            let mut checks = reopened(RULES_VERSION);
+            host(&mut checks, 1, person(), None).unwrap();
+            reached.into_iter().for_each(|root| checks.commit_ends(root));
+            let begun = begin(&checks, root);
+            // Something else is due, and may not be recorded before it.
+            assert_eq!(host(&mut checks, 12, begun, None), expected);
+        }
+    }
+
+    #[test]
     fn what_other_rules_decided_is_counted_and_not_decided_again() {
         let held = || Some(Outcome::Refused(Rejection::new(Code::NothingToChange)));
         let mut checks = reopened(1);

@@ -4,6 +4,7 @@ use renaksi_domain::Outcome;
 use renaksi_domain::entry::Reading;
 use renaksi_domain::epoch::{FIRST_EPOCH, Restored};
 use renaksi_domain::figures::Period::Quarter as Q;
+use renaksi_domain::ids::Origin;
 use renaksi_domain::quantity::Quantity;
 use renaksi_domain::time::Quarter::Q1;
 
@@ -42,7 +43,7 @@ fn an_office_is_in_the_first_epoch_until_its_operator_begins_another() {
 fn an_epoch_that_begins_elsewhere_than_at_the_end_of_the_log_is_refused() {
     use renaksi_domain::Command;
     use renaksi_domain::epoch::BeginEpoch;
-    use renaksi_domain::ids::{Origin, PersonId};
+    use renaksi_domain::ids::PersonId;
     use renaksi_domain::people::PeopleCommand;
     let mut office = Office::established();
     let size = office.state.position - 1;
@@ -86,6 +87,30 @@ fn a_lock_that_both_epochs_have_stands_in_the_way_of_everything() {
     office.at("2024-04-10 08:00").does("host begin-epoch 2 an old backup was restored");
     office.restored = first_epoch("2024-04-09 09:00", true);
     office.is_held("ayu add uttp 12 2024-03-20", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
+}
+
+/// A log that was restored went on for a while before its epoch ended: its own locks are among what the epochs seem to have in
+/// common, and came later all the same.
+#[test]
+fn a_lock_that_came_after_the_first_record_does_not_stand_in_its_way() {
+    let mut office = Office::established();
+    office.lock(1);
+    office.at("2024-04-10 08:00").does("host begin-epoch 2 an old backup was restored");
+    office.restored = first_epoch("2024-04-07 09:00", true);
+    office.does("ayu add uttp 12 2024-03-20");
+}
+
+#[test]
+fn only_a_device_that_the_epochs_have_in_common_is_restored() {
+    let mut office = locked_meanwhile();
+    let restored = first_epoch("2024-03-20 09:00", true).unwrap();
+    office.restored = None;
+    office.enrol(renaksi_domain::ids::PersonId(5));
+    let (old, new) = (Origin(5), Origin(11));
+    assert!(office.state.may_be_restored(old, &restored));
+    assert!(!office.state.may_be_restored(new, &restored));
+    assert!(!office.state.may_be_restored(Origin::HOST, &restored));
+    assert!(!office.state.may_be_restored(old, &Restored { epoch: 2, ..restored }), "it has not ended");
 }
 
 #[test]
