@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::path::Path;
 
 use renaksi_tests::plans::{UNIT, small};
 use renaksi_tests::{Device, Office, Ran, count};
@@ -218,4 +219,56 @@ fn an_epoch_may_begin_without_need_and_needs_a_reason() {
     assert_eq!((&synced["pushed"], &synced["recorded"]), (&1.into(), &1.into()));
     assert!(!officer.home().join("replica-set-aside-1").exists(), "nothing was lost");
     office.end(&[&officer]);
+}
+
+fn path(file: &Path) -> String {
+    file.display().to_string()
+}
+
+/// Sets the office's folder aside and restores a backup in its place.
+#[track_caller]
+fn put_back(office: &Office, backup: &Path, aside: &str) -> Value {
+    fs::rename(office.path("data"), office.path(aside)).unwrap();
+    let ran = office.renaksid(&["restore", &path(backup), "--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.json()
+}
+
+/// The old backup is from before the epoch: what a device copied of both epochs mends it.
+#[test]
+fn s8_a_backup_from_before_the_epoch_is_mended_from_a_copy_of_both() {
+    let restored = Restored::new();
+    restored.told();
+    let mut office = restored.office;
+    assert_eq!(office.renaksid(&["epoch", "new", "--reason", "cadangan lama", "--json"]).code, 0);
+    assert_eq!(restored.officer.ok(&["sync"])["recorded"], 50);
+    let whole = office.check();
+    // A backup of two epochs is one.
+    office.stop();
+    let (old, new) = (office.path("old.backup"), office.path("new.backup"));
+    assert_eq!(office.renaksid(&["backup", &path(&new), "--json"]).code, 0);
+    let again = put_back(&office, &new, "first");
+    assert_eq!(
+        (&again["root"], &again["state_hash"], &again["epoch"]),
+        (&whole["root"], &whole["state_hash"], &2.into())
+    );
+    let _ = put_back(&office, &old, "second");
+    office.start();
+    let error = restored.officer.ends(&["sync"], 7)["error"].clone();
+    assert_eq!(error["code"], "LOG_BEHIND", "{error}");
+    // What was backed up meanwhile is as stopped as what it is a copy of.
+    let behind = office.path("behind.backup");
+    assert_eq!(office.renaksid(&["backup", &path(&behind), "--json"]).code, 0);
+    office.stop();
+    assert_eq!(put_back(&office, &behind, "third")["still_missing_to"], whole["position"]);
+    let home = path(restored.officer.home());
+    let mended = office.renaksid(&["restore", "--from-replica", &home, "--json"]);
+    assert_eq!(mended.code, 0, "{mended:?}");
+    let mended = mended.json();
+    assert_eq!((&mended["root"], &mended["epoch"]), (&whole["root"], &2.into()));
+    assert_eq!(mended["still_missing_to"], Value::Null);
+    office.start();
+    restored.officer.add(ROW, "5", "2024-01-05");
+    assert_eq!(restored.officer.ok(&["sync"])["recorded"], 1);
+    office.end(&[&restored.officer, &restored.kabid]);
 }
