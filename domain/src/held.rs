@@ -299,7 +299,7 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &HeldCommand, e
             let EntryCommand::Add(add) = asked else { return };
             // The same question that `released` asked, at the same time and of the same state.
             let settled =
-                after_awaited(state, key, author, released_add(&add, release), record.time).is_some();
+                after_awaited(state, key, author, released_add(&add, release), record.decided_at()).is_some();
             let version = if settled { state.settle_awaited(key) } else { key };
             state.count_new(record, key, version, author, after, effect.late);
         }

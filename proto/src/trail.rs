@@ -120,7 +120,8 @@ mod tests {
     fn check(command: Command, outcome: Outcome, expected: &[Subject]) {
         let (origin, sequence) = (OWN.origin, OWN.sequence);
         let made_at = Timestamp(0);
-        let envelope = Envelope { origin, sequence, author: ME, made_at, has_reason: false, command };
+        let envelope =
+            Envelope { origin, sequence, author: ME, made_at, has_reason: false, restored: None, command };
         let record = Record { position: 20, time: made_at, carrier: None, envelope, outcome };
         let mut expected = [expected, &[Actor(ME)]].concat();
         expected.sort_unstable();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
+use renaksi_domain::epoch::BeginEpoch;
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
@@ -19,12 +20,14 @@ use renaksi_proto::snapshot;
 use tokio::sync::{oneshot, watch};
 
 use crate::alarm::{Alarm, Alarms};
+use crate::behind::{self, Gap, Mark};
 use crate::data::{Data, ServerFile, private_folder};
 use crate::directory::Directory;
 use crate::error::ServerError;
 use crate::invites::Invites;
 use crate::log_key;
 use crate::office_index::OfficeIndex;
+use crate::people::host_error;
 use crate::push::Push;
 use crate::sightings::Sightings;
 use crate::status::Fault;
@@ -51,6 +54,8 @@ pub struct Shared {
     /// Beside the lock, which the index thread holds while it writes.
     index_covers: AtomicU64,
     snapshots: Snapshots,
+    /// What the log lacks of what was signed; while it lacks something the office takes no writes.
+    pub mark: Mark,
     /// True once the disk failed or the writer panicked; the office then takes no writes.
     stopped: watch::Sender<bool>,
 }
@@ -71,6 +76,11 @@ impl Shared {
     /// True once the office takes no writes.
     pub fn is_stopped(&self) -> bool {
         *self.stopped.borrow()
+    }
+
+    /// How far the log is behind what its key signed. While it is, nothing is written.
+    pub fn gap(&self) -> Option<Gap> {
+        self.mark.seen().map(|seen| Gap { here: behind::here(&self.reader, self.id.office), seen })
     }
 
     /// Takes no writes from now on, and wakes whoever watches.
@@ -243,6 +253,7 @@ impl Office {
         let snapshots = Snapshots::open(&data.office("snapshots"), id).map_err(failed)?;
         let Start { fold, snapshot_at, unproved } = start_of(&reader, &snapshots, id)?;
         same_flag(data, &file, rehearsal(&fold.state))?;
+        let mark = Mark::open(data, &signer, &reader, &fold.state)?;
         if fold.state.rules > RULES_VERSION {
             return Err(ServerError::NewerRules { rules: fold.state.rules, known: RULES_VERSION });
         }
@@ -257,6 +268,7 @@ impl Office {
             index: Mutex::new(index),
             index_covers: AtomicU64::new(0),
             snapshots,
+            mark,
             stopped: watch::Sender::new(false),
         });
         let authority = crate::authority::load(&data.authority())?.fingerprint;
@@ -296,6 +308,28 @@ impl Office {
         let (answer, answered) = oneshot::channel();
         self.queue(Job::Host(act, answer)).await.map_err(HostError::NotDurable)?;
         answered.await.map_err(|_| HostError::NotDurable(NotDurable::Stopped))?
+    }
+
+    /// Begins a new epoch; answers when its first record is durable.
+    ///
+    /// # Errors
+    /// [`ServerError::Refused`] without a reason; [`ServerError::Stopped`].
+    pub async fn begin_epoch(self: &Arc<Self>, reason: &str) -> Result<BeginEpoch, ServerError> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Epoch(reason.to_owned(), answer);
+        self.queue(job).await.map_err(|cause| host_error(HostError::NotDurable(cause)))?;
+        let begun = answered.await.unwrap_or(Err(HostError::NotDurable(NotDurable::Stopped)));
+        let begun = begun.map_err(host_error)?;
+        let office = Arc::clone(self);
+        // What an ended epoch signed is out of force once the new one has signed.
+        let signing = tokio::task::spawn_blocking(move || {
+            office.signer.lock().unwrap_or_else(PoisonError::into_inner).sign().map(|_| ())
+        });
+        if let Ok(Err(error)) = signing.await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the new epoch is not signed yet; the next pull signs it");
+        }
+        Ok(begun)
     }
 
     /// Records what may be due by itself, once the writer comes to it.
@@ -462,6 +496,8 @@ pub struct Checked {
     pub position: u64,
     pub root: [u8; 32],
     pub epoch: u32,
+    /// Those after the first.
+    pub epochs: Vec<BeginEpoch>,
     pub state_hash: [u8; 32],
     pub live_entries: u64,
     /// Bytes behind the last whole commit: an interrupted write, which the next opening sets aside.
@@ -501,6 +537,7 @@ pub fn check(reader: &LogReader, id: LogId, live: Option<&Shared>) -> Result<Che
         epoch: reader.head().epoch,
         state_hash: state_hash(&fold.state),
         live_entries: fold.state.entries.len() as u64,
+        epochs: fold.state.epochs,
         tail_bytes: if live.is_some() { 0 } else { reader.tail_bytes() },
     })
 }

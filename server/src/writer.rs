@@ -1,9 +1,12 @@
 //! The one writer of an office. It drains its queue, decides every command against the working state, appends all that was
 //! decided as one commit with one fsync, and answers. While the fsync runs, the next batch gathers in the queue.
 
+mod epochs;
+
 use std::sync::{Arc, PoisonError};
 
 use renaksi_domain::command::{Command, Record};
+use renaksi_domain::epoch::BeginEpoch;
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
@@ -17,6 +20,7 @@ use renaksi_proto::{log, wire};
 use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
+use crate::behind::Gap;
 use crate::office::Shared;
 use crate::office_index::{Run, push_run};
 use crate::push::{self, Push};
@@ -40,6 +44,8 @@ pub type HostAct = Box<dyn FnOnce(&State) -> Vec<PeopleCommand> + Send>;
 pub enum Job {
     Push(Push, oneshot::Sender<Result<PushAnswer, Fault>>),
     Host(HostAct, oneshot::Sender<Result<Vec<Record>, HostError>>),
+    /// Begins a new epoch, for a reason.
+    Epoch(String, oneshot::Sender<Result<BeginEpoch, HostError>>),
     /// Something may be due by itself.
     Due,
 }
@@ -49,6 +55,7 @@ impl std::fmt::Debug for Job {
         f.write_str(match self {
             Job::Push(..) => "Job::Push",
             Job::Host(..) => "Job::Host",
+            Job::Epoch(..) => "Job::Epoch",
             Job::Due => "Job::Due",
         })
     }
@@ -59,6 +66,8 @@ impl std::fmt::Debug for Job {
 pub enum HostError {
     Refused(Rejection),
     NotDurable(NotDurable),
+    /// The log lacks what its key signed.
+    Behind(Box<Gap>),
 }
 
 /// Why what was decided is not in the log.
@@ -153,7 +162,7 @@ impl Writer {
         }
         while let Some(first) = jobs.blocking_recv() {
             if self.shared.is_stopped() {
-                refuse(first);
+                refuse(first, None);
                 continue;
             }
             self.drain(first, &mut jobs);
@@ -199,6 +208,13 @@ impl Writer {
         let mut batch = Batch::default();
         let shared = Arc::clone(&self.shared);
         let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(beginning) = self.shared.mark.beginning() {
+            // A crash came between the operator's word and the record. It has stopped the office and said so if it fails.
+            let _ = self.enter_epoch(&mut fold, &mut batch, &beginning);
+        }
+        if self.shared.is_stopped() || self.shared.gap().is_some() {
+            return;
+        }
         let now = self.now(&fold);
         let adopted = match fold.state.office.is_some() && fold.state.rules < RULES_VERSION {
             true => self.own_act(&mut fold, &mut batch, adopt_rules(), now).map(|_| ()),
@@ -217,13 +233,25 @@ impl Writer {
         let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(first);
         while let Some(job) = next {
+            let job = match (self.shared.gap(), job) {
+                (_, Job::Epoch(reason, answer)) => {
+                    let _ = answer.send(self.begin_epoch(&mut fold, &mut batch, reason));
+                    None
+                }
+                (Some(gap), job) => {
+                    refuse(job, Some(gap));
+                    None
+                }
+                (None, job) => Some(job),
+            };
             match job {
-                Job::Push(push, answer) => self.push(&mut fold, &mut batch, push, answer),
-                Job::Host(act, answer) => self.host(&mut fold, &mut batch, act, answer),
-                Job::Due => {
+                Some(Job::Push(push, answer)) => self.push(&mut fold, &mut batch, push, answer),
+                Some(Job::Host(act, answer)) => self.host(&mut fold, &mut batch, act, answer),
+                Some(Job::Due) => {
                     let now = self.now(&fold);
                     let _ = self.what_is_due(&mut fold, &mut batch, now);
                 }
+                Some(Job::Epoch(..)) | None => {}
             }
             // After a split nothing more joins, or a steady stream would keep readers from the state for ever.
             let full = batch.split
@@ -434,14 +462,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Record, NotDurable> {
         let stored = command_leaf(&command, now, &log::Texts::default(), [0; 16]);
-        let envelope = Envelope {
-            origin: Origin::HOST,
-            sequence: 0,
-            author: PersonId(0),
-            made_at: now,
-            has_reason: false,
-            command,
-        };
+        let envelope = host_envelope(command, now);
         let command = push::Command { leaf: stored.leaf, aside: stored.aside, envelope, chain: [0; 32] };
         self.record(fold, batch, command, None, now, None)
     }
@@ -501,15 +522,34 @@ impl Batch {
     }
 }
 
-fn refuse(job: Job) {
+/// Answers a job that cannot be done: the office has stopped, or its log is behind.
+fn refuse(job: Job, gap: Option<Gap>) {
+    let cause =
+        gap.map_or(HostError::NotDurable(NotDurable::Stopped), |gap| HostError::Behind(Box::new(gap)));
     match job {
         Job::Push(_, answer) => {
-            let _ = answer.send(Err(Fault::stopped()));
+            let _ = answer.send(Err(gap.map_or_else(Fault::stopped, Fault::from)));
         }
         Job::Host(_, answer) => {
-            let _ = answer.send(Err(HostError::NotDurable(NotDurable::Stopped)));
+            let _ = answer.send(Err(cause));
+        }
+        Job::Epoch(_, answer) => {
+            let _ = answer.send(Err(cause));
         }
         Job::Due => {}
+    }
+}
+
+/// What the server asks itself.
+fn host_envelope(command: Command, now: Timestamp) -> Envelope {
+    Envelope {
+        origin: Origin::HOST,
+        sequence: 0,
+        author: PersonId(0),
+        made_at: now,
+        has_reason: false,
+        restored: None,
+        command,
     }
 }
 

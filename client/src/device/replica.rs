@@ -13,6 +13,7 @@ use renaksi_proto::convert::DecodeError;
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{log, wire};
 
+use super::epoch::begun_by;
 use super::home::{Home, Identity};
 use super::outbox::log_error;
 use super::snapshots::Kept;
@@ -191,6 +192,10 @@ impl Replica {
         }
         let entry = |record: wire::Stored| Entry { leaf: record.leaf, aside: record.aside };
         let entries: Vec<Entry> = page.records.into_iter().map(entry).collect();
+        if let Some(epoch) = begun_by(&entries[0].leaf).filter(|epoch| *epoch > head.epoch) {
+            // If we crash after this: the epoch is there without a record, and its first one comes again.
+            self.log.begin_epoch(epoch).map_err(|error| replica_error(&error))?;
+        }
         self.log.append(&entries).map_err(|error| replica_error(&error))?;
         self.frontier = Some(frontier);
         let mut fold = Fold::resume(mem::take(state), mem::take(&mut self.chains));

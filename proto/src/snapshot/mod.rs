@@ -103,6 +103,9 @@ impl Writer {
         self.number(state.position);
         self.time(state.time);
         self.number(state.rules.into());
+        self.list(&state.epochs, |out, begun| {
+            out.command(&Command::People(PeopleCommand::BeginEpoch(Box::new(begun.clone()))));
+        });
         self.config(&state.config);
         self.option(state.office.as_ref(), |out, office| {
             out.command(&Command::People(PeopleCommand::FoundOffice(office.clone())));
@@ -135,6 +138,10 @@ impl Reader<'_> {
         state.position = self.number()?;
         state.time = self.time()?;
         state.rules = self.small()?;
+        state.epochs = self.list(|from| match from.command()? {
+            Command::People(PeopleCommand::BeginEpoch(begun)) => Ok(*begun),
+            _ => Err(wrong("epochs")),
+        })?;
         state.config = self.config()?;
         state.office = self.option(|from| match from.command()? {
             Command::People(PeopleCommand::FoundOffice(office)) => Ok(office),

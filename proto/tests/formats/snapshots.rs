@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use renaksi_domain::command::{Effect, Outcome};
+use renaksi_domain::epoch::Restored;
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::time::Quarter;
@@ -10,7 +11,7 @@ use renaksi_proto::snapshot::{decode, decode_figures, encode, encode_figures};
 
 use crate::damage::{damage, damaged, read_all};
 use crate::history::{play, steps};
-use crate::office::Office;
+use crate::office::{Office, local};
 use crate::stored::{fold, leaves};
 
 #[track_caller]
@@ -61,6 +62,11 @@ fn second_release() -> Office {
     }
     office.does("admin submit 1");
     office.does("head approve 1");
+    office.does("host begin-epoch 2 an old backup was restored");
+    office.restored =
+        Some(Restored { epoch: 1, position: 90, time: local("2024-03-14 09:00"), recorded: true });
+    office.does("ayu add uttp 1 2024-03-14");
+    office.restored = None;
     office
 }
 

@@ -103,6 +103,7 @@ fn as_json(restored: &Restored) -> Value {
         "damage": mended.damage,
         "files_restored": mended.files,
         "log_set_aside": (!set_aside.is_empty()).then_some(set_aside),
+        "still_missing_to": restored.gap.map(|gap| gap.seen.size),
     })
 }
 
@@ -125,6 +126,9 @@ fn tell(restored: &Restored) {
                 println!("set aside   {}", mended.log_set_aside.display());
             }
         }
+    }
+    if let Some(gap) = restored.gap {
+        println!("missing     a checkpoint was signed at {}: the office still takes no writes", gap.seen);
     }
     println!("tree root   {}", hex(&checked.root));
     println!("state hash  {}", hex(&checked.state_hash));

@@ -13,7 +13,7 @@ use renaksi_ledger::{
     exchange, hold, salvage, verify,
 };
 
-use super::{Building, How, Mended, OfOffice, Restored, free_name, lock, whole};
+use super::{Building, How, Mended, OfOffice, Restored, free_name, lock, still_missing, whole};
 use crate::authority;
 use crate::backup::{BackupError, Contents, Item, Parts};
 use crate::data::{Data, private_folder, read_json, write_private};
@@ -147,7 +147,8 @@ fn mend(
     }
     exchange(&building.0, &log).map_err(failed)?;
     mended.log_set_aside = building.keep();
-    Ok(Restored { checked, how: How::Mended(mended) })
+    let gap = still_missing(data, &checked)?;
+    Ok(Restored { checked, how: How::Mended(mended), gap })
 }
 
 /// In the log's folder.
@@ -183,7 +184,8 @@ fn already_whole(
         true => How::AlreadyWhole,
         false => How::Mended(Mended { kept: checked.position, files, ..Mended::default() }),
     };
-    Ok(Restored { checked, how })
+    let gap = still_missing(data, &checked)?;
+    Ok(Restored { checked, how, gap })
 }
 
 fn diverged(source: &Path, data: &Data, position: u64) -> ServerError {

@@ -12,6 +12,7 @@ use renaksi_ledger::{LogBuilder, LogReader};
 use uuid::Uuid;
 
 use crate::backup::{BackupError, Contents, Item, Reader};
+use crate::behind::{self, Gap};
 use crate::catalog::{self, Listed};
 use crate::data::{Data, private_folder, write_private};
 use crate::error::ServerError;
@@ -26,6 +27,8 @@ pub struct Restored {
     /// What the folder now holds, verified and folded.
     pub checked: Checked,
     pub how: How,
+    /// What was signed and is still missing: the office goes on taking no writes.
+    pub gap: Option<Gap>,
 }
 
 /// How a folder came to be whole.
@@ -191,7 +194,9 @@ fn fresh(reader: &Reader, chosen: &[&Contents], data: &Data) -> Result<Vec<Outco
     }
     // Only now: an office that was added is known with what the first one says.
     let outcome = |contents: &&Contents| {
-        let restored = Restored { checked: whole(&place(contents))?, how: How::Fresh };
+        let checked = whole(&place(contents))?;
+        let gap = still_missing(&place(contents), &checked)?;
+        let restored = Restored { checked, how: How::Fresh, gap };
         let (office, name) = (contents.office, contents.office_name.clone());
         Ok(Outcome { office, name, restored: Ok(restored) })
     };
@@ -213,8 +218,9 @@ fn back_again(backup: OfOffice<'_>, place: &Data) -> Result<Restored, ServerErro
         building.0.join(path.strip_prefix(&folder).unwrap_or(&path))
     })?;
     let checked = whole(&inside)?;
+    let gap = still_missing(&inside, &checked)?;
     put_in_place(building, &place.folder(), &all)?;
-    Ok(Restored { checked, how: How::Fresh })
+    Ok(Restored { checked, how: How::Fresh, gap })
 }
 
 fn put_in_place(building: Building, to: &Path, parent: &Path) -> Result<(), ServerError> {
@@ -263,6 +269,13 @@ fn whole(data: &Data) -> Result<Checked, ServerError> {
     let checked = office::check(&reader.map_err(|source| ServerError::Log { id, source })?, id, None)?;
     office::same_flag(data, &file, checked.rehearsal)?;
     Ok(checked)
+}
+
+/// Takes away the mark of an office that lacks nothing any more, and says what it still lacks.
+fn still_missing(data: &Data, checked: &Checked) -> Result<Option<Gap>, ServerError> {
+    let id = Data::log_id(checked.office);
+    let reader = LogReader::open_read_only(&data.office("log"), &id);
+    behind::settle(data, &reader.map_err(|source| ServerError::Log { id, source })?, checked)
 }
 
 /// `NAME.WORD-N` beside a file or folder, with the first N that is free.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::backup::Taken;
 use crate::data::Data;
+use crate::epoch;
 use crate::error::ServerError;
 use crate::founding::Founding;
 use crate::office::{self, Office};
@@ -82,7 +83,9 @@ impl Host for HostService {
     ) -> Result<Response<wire::CheckResponse>, Status> {
         let office = self.office(&request.into_inner().office).await?;
         let checked = tokio::task::spawn_blocking(move || {
-            office::check(&office.shared.reader, office.shared.id, Some(&office.shared))
+            let shared = &office.shared;
+            let checked = office::check(&shared.reader, shared.id, Some(shared))?;
+            shared.gap().map_or(Ok(checked), |gap| Err(ServerError::Behind(Box::new(gap))))
         })
         .await
         .map_err(|error| Status::internal(error.to_string()))?
@@ -96,6 +99,16 @@ impl Host for HostService {
             state_hash: checked.state_hash.to_vec(),
             live_entries: checked.live_entries,
         }))
+    }
+
+    async fn begin_epoch(
+        &self,
+        request: Request<wire::BeginEpochRequest>,
+    ) -> Result<Response<wire::BeginEpochResponse>, Status> {
+        let asked = request.into_inner();
+        let office = self.office(&asked.office).await?;
+        let begun = office.begin_epoch(&asked.reason).await.map_err(status)?;
+        Ok(Response::new(epoch::answer(&begun)))
     }
 
     type BackupStream = ReceiverStream<Result<Part, Status>>;

@@ -120,7 +120,7 @@ impl Office {
     pub(crate) fn attempt(&mut self, person: u32, command: Command) -> CommandKey {
         let (origin, author, sequence) = (Origin(person), PersonId(person), self.next_sequence);
         let (made_at, has_reason) = (Timestamp(0), true);
-        let envelope = Envelope { origin, sequence, author, made_at, has_reason, command };
+        let envelope = Envelope { origin, sequence, author, made_at, has_reason, restored: None, command };
         let outcome = decide(&self.state, &envelope, self.next_time());
         self.record(origin, author, envelope.command, outcome)
     }
@@ -130,8 +130,15 @@ impl Office {
         let time = self.next_time();
         let sequence = if origin == Origin::HOST { 0 } else { self.next_sequence };
         self.next_sequence += u32::from(origin != Origin::HOST);
-        let envelope =
-            Envelope { origin, sequence, author, made_at: Timestamp(0), has_reason: false, command };
+        let envelope = Envelope {
+            origin,
+            sequence,
+            author,
+            made_at: Timestamp(0),
+            has_reason: false,
+            restored: None,
+            command,
+        };
         let record = Record { position, time, carrier: None, envelope, outcome };
         apply(&mut self.state, &record);
         self.log.push(record);

@@ -220,7 +220,8 @@ impl Maker {
     }
 
     fn put(&mut self, origin: Origin, sequence: u32, author: PersonId, command: Command) -> Record {
-        let envelope = Envelope { origin, sequence, author, made_at: NOW, has_reason: true, command };
+        let envelope =
+            Envelope { origin, sequence, author, made_at: NOW, has_reason: true, restored: None, command };
         let outcome = decide(&self.state, &envelope, NOW);
         let record =
             Record { position: self.state.position + 1, time: NOW, carrier: None, envelope, outcome };

@@ -332,6 +332,7 @@ impl Feed {
             commands,
             chain_signature: chain::sign_push(&key(), OFFICE, incarnation(self.device), signed.0, signed.1),
             device_time_us: NOW.0,
+            ..wire::PushRequest::default()
         };
         push::check(request, OFFICE, &office.shared.people(), PersonId(1), NOW).expect("a push")
     }

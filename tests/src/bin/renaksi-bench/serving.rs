@@ -126,6 +126,7 @@ impl Device {
             commands,
             chain_signature: chain::sign_push(&self.key, self.office, incarnation, self.sequence, &self.head),
             device_time_us: NOW.0,
+            ..wire::PushRequest::default()
         });
         let began = Instant::now();
         let answer = SyncClient::new(self.channel.clone()).push(request).await.expect("the office answers");
