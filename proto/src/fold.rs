@@ -25,13 +25,22 @@ impl Fold {
     /// [`DecodeError`] when the bytes are not a record this release can read; the state is then unchanged.
     pub fn absorb(&mut self, leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> {
         let (record, stored) = decode_record(leaf)?;
-        host_keeps_to_its_own(&self.state, &record)?;
-        only_after_its_epoch(&self.state, &record)?;
-        self.absorb_decoded(&record, &stored.command);
+        self.absorb_read(&record, &stored.command)?;
         Ok((record, stored))
     }
 
-    /// Folds a record whose command bytes are at hand.
+    /// Folds the next record, which was read from its leaf.
+    ///
+    /// # Errors
+    /// As [`Fold::absorb`].
+    pub fn absorb_read(&mut self, record: &Record, command_leaf: &[u8]) -> Result<(), DecodeError> {
+        host_keeps_to_its_own(&self.state, record)?;
+        only_after_its_epoch(&self.state, record)?;
+        self.absorb_decoded(record, command_leaf);
+        Ok(())
+    }
+
+    /// Folds a record that was just decided.
     pub fn absorb_decoded(&mut self, record: &Record, command_leaf: &[u8]) {
         apply(&mut self.state, record);
         if let (Command::People(PeopleCommand::EnrolDevice(enrol)), Outcome::Recorded(_)) =

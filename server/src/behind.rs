@@ -5,6 +5,7 @@
 //! the log's own key did not sign, or of another office, stops nothing; nor does one of which an epoch that began since says
 //! that it is lost.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,7 +60,13 @@ pub struct Mark {
     seen: watch::Sender<Option<SignedCheckpoint>>,
     /// Held over every change of the file too, so that the two say the same.
     beginning: Mutex<Option<Beginning>>,
+    /// Notes that the log was found to have: a device shows the same one with each call until it pulls. An open log loses
+    /// nothing, so what it had it has.
+    held: Mutex<HashSet<String>>,
 }
+
+/// Notes remembered; then all are forgotten.
+const HELD_MAX: usize = 1_000;
 
 impl Mark {
     /// Reads the mark, and compares it and what was signed last with the log.
@@ -73,7 +80,8 @@ impl Mark {
             let (path, cause) = (path.clone(), error.to_string());
             ServerError::Unreadable { path, what: "what the log lacks", cause }
         })?;
-        let mark = Mark { path, seen: watch::Sender::new(seen), beginning: stored.beginning.into() };
+        let (seen, beginning) = (watch::Sender::new(seen), stored.beginning.into());
+        let mark = Mark { path, seen, beginning, held: Mutex::default() };
         if let Some(seen) = mark.seen().filter(|_| mark.beginning().is_none())
             && !is_missing(signer, log, &state.epochs, &seen).map_err(log_failed(office))?
         {
@@ -94,6 +102,19 @@ impl Mark {
     /// The largest checkpoint that the log lacks. While there is one nothing is written.
     pub fn seen(&self) -> Option<Checkpoint> {
         self.seen.borrow().as_ref().map(SignedCheckpoint::checkpoint)
+    }
+
+    /// True when nothing has to be asked about a note that a device shows: there is none, or it was looked at before.
+    pub fn is_held(&self, note: &str) -> bool {
+        note.is_empty() || self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(note)
+    }
+
+    fn hold(&self, note: &str) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= HELD_MAX {
+            held.clear();
+        }
+        held.insert(note.to_owned());
     }
 
     /// Tells when that changes.
@@ -150,7 +171,8 @@ impl Office {
     /// `LOG_BEHIND`, for the device that brings the news; `OFFICE_STOPPED` when it could not be noted.
     pub fn consider(&self, note: &str) -> Result<(), Fault> {
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
-        if note.is_empty() || signer.last().is_some_and(|last| last.note() == note) {
+        if signer.last().is_some_and(|last| last.note() == note) {
+            self.shared.mark.hold(note);
             return Ok(());
         }
         let signed = match signer.read(note) {
@@ -168,6 +190,7 @@ impl Office {
         };
         let missing = is_missing(&signer, &self.shared.reader, &epochs, &at);
         if !missing.map_err(|error| Fault::internal(&error))? {
+            self.shared.mark.hold(note);
             return Ok(());
         }
         drop(signer);

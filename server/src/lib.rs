@@ -15,6 +15,7 @@ pub mod data;
 pub mod directory;
 pub mod epoch;
 pub mod error;
+pub mod folding;
 pub mod founding;
 pub mod identity;
 pub mod invites;

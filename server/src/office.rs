@@ -10,9 +10,7 @@ use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
 use renaksi_domain::{FOLD_VERSION, RULES_VERSION, State};
-use renaksi_ledger::{
-    CommitView, Commits, Log, LogId, LogOptions, LogReader, NewSnapshot, Signer, Snapshots,
-};
+use renaksi_ledger::{Log, LogId, LogOptions, LogReader, NewSnapshot, Signer, Snapshots};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::clock::Clock;
 use renaksi_proto::fold::Fold;
@@ -24,6 +22,7 @@ use crate::behind::{self, Gap, Mark};
 use crate::data::{Data, ServerFile, private_folder};
 use crate::directory::Directory;
 use crate::error::ServerError;
+use crate::folding::{fold_commits, fold_rest};
 use crate::invites::Invites;
 use crate::log_key;
 use crate::office_index::OfficeIndex;
@@ -465,27 +464,6 @@ fn start_of(reader: &LogReader, snapshots: &Snapshots, id: LogId) -> Result<Star
     Ok(Start { fold: fold_rest(reader, fold, id)?, snapshot_at, unproved })
 }
 
-/// Folds what follows a state.
-pub fn fold_rest(reader: &LogReader, mut fold: Fold, id: LogId) -> Result<Fold, ServerError> {
-    let mut commits = reader.iter(fold.state.position + 1);
-    fold_commits(&mut commits, &mut fold, id)?;
-    Ok(fold)
-}
-
-/// Folds all that is durable by now.
-fn fold_commits(commits: &mut Commits, fold: &mut Fold, id: LogId) -> Result<(), ServerError> {
-    let mut absorb = |commit: CommitView<'_>| {
-        (commit.first()..).zip(commit.leaves()).try_for_each(|(position, leaf)| match fold.absorb(leaf) {
-            Ok(_) => Ok(()),
-            Err(source) => Err(ServerError::Record { position, source }),
-        })
-    };
-    while let Some(absorbed) = commits.see(&mut absorb).map_err(|source| ServerError::Log { id, source })? {
-        absorbed?;
-    }
-    Ok(())
-}
-
 /// What `check` tells.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -518,7 +496,7 @@ pub fn check(reader: &LogReader, id: LogId, live: Option<&Shared>) -> Result<Che
     let mut fold = Fold::default();
     let mut commits = reader.iter(1);
     loop {
-        fold_commits(&mut commits, &mut fold, id)?;
+        fold_commits(reader, &mut commits, &mut fold, id)?;
         let Some(live) = live else { break };
         let running = live.durable().map_err(|_| ServerError::Stopped)?;
         if running.state.position == fold.state.position {

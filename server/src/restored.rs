@@ -21,9 +21,6 @@ use crate::status::Fault;
 /// # Errors
 /// `RECEIPT_INVALID` when a record does not prove what it is sent for: nothing of the push is taken then. `OFFICE_STOPPED`.
 pub fn prove_all(push: &mut Push, old: Vec<wire::OldRecords>, office: &Office) -> Result<(), Fault> {
-    if old.is_empty() {
-        return Ok(());
-    }
     let fold = office.shared.durable()?;
     old.into_iter().try_for_each(|old| prove(push, old, office, &fold.state))
 }

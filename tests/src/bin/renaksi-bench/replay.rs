@@ -5,6 +5,7 @@ use std::time::Instant;
 use renaksi_ledger::{Entry, Log, LogId, LogKind, LogReader};
 use renaksi_proto::convert::decode_record;
 use renaksi_proto::fold::Fold;
+use renaksi_server::folding::fold_rest;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ const RECORDS: usize = 1_000_000;
 /// Records a commit, as a day's pushes make them.
 const COMMIT_RECORDS: usize = 100;
 const ROUNDS: usize = 5;
+const ID: LogId = LogId { office: Uuid::from_u128(1), kind: LogKind::Office };
 
 struct Stored {
     reader: LogReader,
@@ -24,8 +26,7 @@ struct Stored {
 
 fn stored() -> Stored {
     let dir = tempfile::tempdir().expect("a folder for the bench");
-    let id = LogId { office: Uuid::from_u128(1), kind: LogKind::Office };
-    let mut log = Log::create(dir.path(), id, 1).expect("a log");
+    let mut log = Log::create(dir.path(), ID, 1).expect("a log");
     let History { founding, records, .. } = history(RECORDS);
     let all: Vec<_> = founding.iter().chain(&records).collect();
     let mut bytes = 0;
@@ -62,8 +63,7 @@ fn each_leaf(reader: &LogReader, mut each: impl FnMut(&[u8])) {
 pub fn replay() -> Vec<Figure> {
     let stored = stored();
     let folded = |reader: &LogReader| {
-        let mut fold = Fold::default();
-        each_leaf(reader, |leaf| drop(fold.absorb(leaf).expect("a record")));
+        let fold = fold_rest(reader, Fold::default(), ID).expect("a log that folds");
         assert_eq!(fold.state.position, reader.head().size);
     };
     let decoded = |reader: &LogReader| each_leaf(reader, |leaf| drop(decode_record(leaf).expect("a record")));
