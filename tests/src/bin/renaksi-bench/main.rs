@@ -29,7 +29,7 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     (
         "append",
         "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
@@ -83,6 +83,12 @@ const BENCHES: [Bench; 10] = [
         "replay",
         "records a second from a log on disk through the rules, from the first of 1,000,000",
         replay::replay,
+    ),
+    (
+        "steady",
+        "resident memory of a server that is idle and one under a mixed load of a minute (--seconds N) that adds records and no \
+     live entries; the slope of the last two thirds",
+        size::steady,
     ),
     (
         "verify",

@@ -63,8 +63,17 @@ async fn measure(data: &Path, server: &Server, mould: &Mould, key: &SigningKey, 
         .map(|office| {
             let (key, channel) = (key.clone(), channel.clone());
             let number = DEVICE;
-            let device =
-                Device { office: *office, number, key, fingerprint, channel, token: None, sequence, head };
+            let device = Device {
+                office: *office,
+                number,
+                key,
+                fingerprint,
+                channel,
+                token: None,
+                sequence,
+                head,
+                pulled: (0, Vec::new()),
+            };
             Arc::new(Mutex::new(device))
         })
         .collect();

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command as Process, Stdio};
 use std::time::Instant;
 
 use ed25519_dalek::SigningKey;
-use renaksi_domain::entry::{AddEntry, EntryCommand, Reading};
-use renaksi_domain::ids::IndicatorId;
+use renaksi_domain::Command;
+use renaksi_domain::entry::{AddEntry, AmendEntry, EntryCommand, Reading};
+use renaksi_domain::ids::{CommandKey, IndicatorId, Origin};
 use renaksi_domain::quantity::Quantity;
 use renaksi_domain::time::{Date, Timestamp};
 use renaksi_proto::agreed::{SESSION_KEY, TOKEN_KEY};
@@ -28,7 +29,7 @@ const NOW: Timestamp = Timestamp(1_734_000_000_000_000);
 
 /// Runs a command of the server's console, which must do; answers what it printed.
 pub fn renaksid(data: &Path, arguments: &[&str]) -> String {
-    let ran = Command::new(program("renaksid")).args(arguments).arg("--data").arg(data).output();
+    let ran = Process::new(program("renaksid")).args(arguments).arg("--data").arg(data).output();
     let ran = ran.expect("renaksid starts");
     assert!(ran.status.success(), "renaksid {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8_lossy(&ran.stdout).into_owned()
@@ -43,7 +44,7 @@ pub struct Server {
 impl Server {
     /// Starts it with more options of `serve`; answers when it says that it is ready.
     pub fn start(data: &Path, options: &[&str]) -> Server {
-        let mut command = Command::new(program("renaksid"));
+        let mut command = Process::new(program("renaksid"));
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
         command.args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("renaksid starts");
@@ -101,6 +102,8 @@ pub struct Device {
     pub token: Option<String>,
     pub sequence: u32,
     pub head: ChainHash,
+    /// The last record that it took, and the log's root there.
+    pub pulled: (u64, Vec<u8>),
 }
 
 impl Device {
@@ -118,6 +121,16 @@ impl Device {
     pub async fn push(&mut self, counts: u32) -> f64 {
         let (first_sequence, previous_chain) = (self.sequence + 1, self.head.to_vec());
         let commands = (0..counts).map(|_| self.count()).collect();
+        self.send(first_sequence, previous_chain, commands).await
+    }
+
+    async fn send(
+        &mut self,
+        first_sequence: u32,
+        previous_chain: Vec<u8>,
+        commands: Vec<wire::Stored>,
+    ) -> f64 {
+        let sent = commands.len();
         let incarnation = Uuid::from_u128(u128::from(self.number));
         let request = self.request(wire::PushRequest {
             origin: self.number,
@@ -132,18 +145,49 @@ impl Device {
         let answer = SyncClient::new(self.channel.clone()).push(request).await.expect("the office answers");
         let took = began.elapsed().as_secs_f64() * 1_000.0;
         self.answered(answer.metadata());
-        assert_eq!(answer.get_ref().receipts.len(), counts as usize, "{answer:?}");
+        let receipts = &answer.get_ref().receipts;
+        let recorded = receipts.iter().filter(|receipt| receipt.verdict() == wire::Verdict::Recorded);
+        assert_eq!(recorded.count(), sent, "{receipts:?}");
         took
     }
 
+    /// Records one more value for the entry that it recorded under a sequence; answers the milliseconds.
+    pub async fn amend(&mut self, entry: u32) -> f64 {
+        let key = |sequence| CommandKey::new(Origin(self.number), sequence);
+        let (entry, base) = (key(entry), key(self.sequence));
+        let amend = AmendEntry { entry, base, on: day(), reading: reading() };
+        let texts = log::Texts { reason: "salah hitung".into(), ..log::Texts::default() };
+        let (first_sequence, previous_chain) = (self.sequence + 1, self.head.to_vec());
+        let stored = self.stored(&EntryCommand::Amend(amend), &texts);
+        self.send(first_sequence, previous_chain, vec![stored]).await
+    }
+
+    /// Takes what the log has behind what was taken before; answers how many records that were.
+    pub async fn pull(&mut self) -> u64 {
+        let (position, root) = self.pulled.clone();
+        let epoch = u32::from(position > 0);
+        let request =
+            self.request(wire::PullRequest { epoch, position, root, ..wire::PullRequest::default() });
+        let answer = SyncClient::new(self.channel.clone()).pull(request).await.expect("the office answers");
+        self.answered(answer.metadata());
+        let mut pages = answer.into_inner();
+        let mut records = 0;
+        while let Some(page) = pages.message().await.expect("a page") {
+            if let Some(wire::pull_page::Page::Commit(commit)) = page.page {
+                records += commit.records.len() as u64;
+                self.pulled = (position + records, commit.root_after);
+            }
+        }
+        records
+    }
+
     fn count(&mut self) -> wire::Stored {
-        let add = AddEntry {
-            indicator: IndicatorId(20),
-            on: Date::parse("2024-12-02").expect("a day"),
-            reading: Reading::Quantity(Quantity::from_parts(3, 0).expect("a small number")),
-        };
-        let command = renaksi_domain::Command::Entry(EntryCommand::Add(add));
-        let made = command_leaf(&command, NOW, &log::Texts::default(), [0; 16]);
+        let add = AddEntry { indicator: IndicatorId(20), on: day(), reading: reading() };
+        self.stored(&EntryCommand::Add(add), &log::Texts::default())
+    }
+
+    fn stored(&mut self, command: &EntryCommand, texts: &log::Texts) -> wire::Stored {
+        let made = command_leaf(&Command::Entry(command.clone()), NOW, texts, [0; 16]);
         self.sequence += 1;
         self.head = chain::link(&self.head, &made.leaf);
         wire::Stored { leaf: made.leaf, aside: made.aside }
@@ -173,4 +217,12 @@ impl Device {
         let token = metadata.get(TOKEN_KEY).and_then(|token| token.to_str().ok());
         self.token = token.map(str::to_owned).or(self.token.take());
     }
+}
+
+fn day() -> Date {
+    Date::parse("2024-12-02").expect("a day")
+}
+
+fn reading() -> Reading {
+    Reading::Quantity(Quantity::from_parts(3, 0).expect("a small number"))
 }

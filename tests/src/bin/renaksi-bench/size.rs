@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use renaksi_client::device::Device as Copy;
@@ -30,6 +30,8 @@ use crate::{Figure, asked, percentile};
 const OFFICE: Uuid = Uuid::from_u128(1);
 /// Of a commit, as a day's pushes make them.
 const COMMIT_RECORDS: usize = 100;
+/// An office of a year or two, for what must not grow.
+const STEADY_RECORDS: usize = 10_000;
 const DEVICES: u32 = 4;
 const PUSHES: usize = 50;
 const ENTRIES_A_PUSH: u32 = 100;
@@ -55,6 +57,64 @@ pub fn as_of() -> Vec<Figure> {
 pub fn curve() -> Vec<Figure> {
     let sizes = asked("--records").map_or(vec![10_000, 100_000, 1_000_000, 10_000_000], |size| vec![size]);
     sizes.into_iter().flat_map(|records| Office::make(records).all()).collect()
+}
+
+/// Runs the bench `steady`: four devices amend their entries, look and take what is new, so that the log grows and the
+/// number of live entries does not.
+pub fn steady() -> Vec<Figure> {
+    let seconds = asked("--seconds").unwrap_or(60) as u64;
+    let office = Office::make(STEADY_RECORDS);
+    let runtime = runtime();
+    let server = Server::start(&office.data, &[]);
+    std::thread::sleep(Duration::from_secs(1));
+    let idle = server.megabytes("VmRSS");
+    let mut devices = Vec::new();
+    let channel = runtime.block_on(channel(&office.data, &server));
+    office.with_devices(channel, &mut devices);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let running: Vec<_> = devices
+        .into_iter()
+        .map(|mut device| {
+            runtime.spawn(async move {
+                device.push(1).await;
+                let (entry, mut calls) = (device.sequence, 1_u64);
+                while Instant::now() < until {
+                    device.amend(entry).await;
+                    device.look().await;
+                    if calls % 20 == 0 {
+                        device.pull().await;
+                    }
+                    calls += 1;
+                }
+                2 * calls
+            })
+        })
+        .collect();
+    // The first third is for what a server gets once.
+    let mut samples = Vec::new();
+    while Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(500));
+        let left = until.saturating_duration_since(Instant::now()).as_secs_f64();
+        samples.push((seconds as f64 - left, server.megabytes("VmRSS")));
+    }
+    let calls: u64 = running.into_iter().map(|device| runtime.block_on(device).expect("a device ends")).sum();
+    let settled: Vec<_> = samples.into_iter().filter(|(at, _)| *at > seconds as f64 / 3.0).collect();
+    let end = settled.last().expect("some samples").1;
+    vec![
+        Figure { case: "idle".into(), value: idle, unit: "MB", baseline: None },
+        Figure { case: "at the end".into(), value: end, unit: "MB", baseline: None },
+        Figure { case: "calls".into(), value: calls as f64, unit: "calls", baseline: None },
+        Figure { case: "slope".into(), value: slope(&settled) * 60.0, unit: "MB/minute", baseline: None },
+    ]
+}
+
+/// Of the straight line that fits best.
+fn slope(samples: &[(f64, f64)]) -> f64 {
+    let count = samples.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|sample| sample.0), mean(|sample| sample.1));
+    let covariance: f64 = samples.iter().map(|sample| (sample.0 - x) * (sample.1 - y)).sum();
+    covariance / samples.iter().map(|sample| (sample.0 - x).powi(2)).sum::<f64>()
 }
 
 /// A data folder with one large office.
@@ -147,6 +207,7 @@ impl Office {
             token: None,
             sequence: *sequence,
             head: *head,
+            pulled: (0, Vec::new()),
         }));
     }
 
