@@ -13,6 +13,7 @@ mod grpc_append;
 mod history;
 mod index;
 mod offices;
+mod picture;
 mod replay;
 mod serving;
 mod size;
@@ -44,7 +45,7 @@ const BENCHES: [Bench; 11] = [
     (
         "curve",
         "what grows with an office: appending, opening, as-of and memory at 10,000 to 10,000,000 records (--records N makes \
-     one size); docs/performance.md is made of it",
+     one size, --picture FILE draws them); docs/performance.md is made of it",
         size::curve,
     ),
     (

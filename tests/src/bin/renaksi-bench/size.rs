@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::history::each_record;
 use crate::serving::{DEVICE, Device, Server, channel, fingerprint, renaksid};
-use crate::{Figure, asked, percentile};
+use crate::{Figure, asked, percentile, picture};
 
 const OFFICE: Uuid = Uuid::from_u128(1);
 /// Of a commit, as a day's pushes make them.
@@ -35,6 +35,8 @@ const STEADY_RECORDS: usize = 10_000;
 const DEVICES: u32 = 4;
 const PUSHES: usize = 50;
 const ENTRIES_A_PUSH: u32 = 100;
+/// From here on the office has its plan.
+const PLANNED: u64 = 500;
 /// Points of the log that are looked at.
 const LOOKS: usize = 300;
 /// Of those, through the whole program.
@@ -56,7 +58,12 @@ pub fn as_of() -> Vec<Figure> {
 /// Runs the bench `curve`.
 pub fn curve() -> Vec<Figure> {
     let sizes = asked("--records").map_or(vec![10_000, 100_000, 1_000_000, 10_000_000], |size| vec![size]);
-    sizes.into_iter().flat_map(|records| Office::make(records).all()).collect()
+    let figures: Vec<Figure> = sizes.into_iter().flat_map(|records| Office::make(records).all()).collect();
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--picture");
+    if let Some(file) = arguments.nth(1) {
+        picture::draw(&figures, Path::new(&file)).expect("a picture");
+    }
+    figures
 }
 
 /// Runs the bench `steady`: four devices amend their entries, look and take what is new, so that the log grows and the
@@ -266,7 +273,7 @@ impl Office {
         let opened = began.elapsed().as_secs_f64() * 1_000.0;
         let last = copy.view().confirmed.position;
         let mut seed = 5;
-        let mut position = || 1 + random(&mut seed, last);
+        let mut position = || PLANNED + random(&mut seed, last - PLANNED);
         let mut each: Vec<f64> = (0..LOOKS)
             .map(|_| {
                 let began = Instant::now();
