@@ -15,6 +15,7 @@ use crate::{Figure, asked, percentile};
 mod making;
 
 use making::Mould;
+pub use making::{office_files, put_snapshot};
 
 const OFFICES: usize = 1_000;
 const RECORDS: usize = 10_000;

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use renaksi_client::device::Device as Copy;
+use renaksi_domain::State;
 use renaksi_domain::entry::State as EntryState;
 use renaksi_domain::figures::{Period, line};
-use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::Origin;
 use renaksi_domain::time::Quarter;
-use renaksi_domain::{FOLD_VERSION, State};
-use renaksi_ledger::{Entry, Log, LogId, LogKind, NewSnapshot, Snapshots};
+use renaksi_ledger::{Entry, Log, LogId, LogKind};
 use renaksi_proto::chain::ChainHash;
 use renaksi_proto::convert::{command_leaf, encode_record};
 use renaksi_proto::fold::Fold;
@@ -24,6 +23,7 @@ use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::history::each_record;
+use crate::offices::{office_files, put_snapshot};
 use crate::serving::{DEVICE, Device, Server, channel, fingerprint, renaksid};
 use crate::{Figure, asked, percentile, picture};
 
@@ -319,10 +319,7 @@ fn resident_megabytes() -> f64 {
 
 /// Writes the office as a clean stop leaves it.
 fn write(folder: &Path, records: usize, key: [u8; 32]) -> Fold {
-    fs::create_dir_all(folder).expect("a folder");
-    let file = serde_json::json!({ "office": OFFICE.to_string(), "name": "Dinas", "rehearsal": false });
-    fs::write(folder.join("office.json"), file.to_string()).expect("a file");
-    fs::write(folder.join("due.json"), r#"{"due_us":null}"#).expect("a file");
+    office_files(folder, OFFICE);
     let id = LogId { office: OFFICE, kind: LogKind::Office };
     let mut log = Log::create(&folder.join("log"), id, 1).expect("a log");
     let mut fold = Fold::default();
@@ -342,14 +339,7 @@ fn write(folder: &Path, records: usize, key: [u8; 32]) -> Fold {
     }
     let head = log.head();
     log.close().expect("a clean stop");
-    let new = NewSnapshot {
-        position: head.size,
-        root: head.root,
-        fold_version: FOLD_VERSION,
-        state_hash: state_hash(&fold.state),
-        payload: &snapshot::encode(&fold),
-    };
-    Snapshots::open(&folder.join("snapshots"), id).expect("a folder").put(new).expect("a snapshot");
+    put_snapshot(folder, id, head, &fold);
     fold
 }
 

@@ -9,7 +9,7 @@ use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::Origin;
 use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::{FOLD_VERSION, Outcome};
-use renaksi_ledger::{Entry, Log, LogId, LogKind, NewSnapshot, Snapshots};
+use renaksi_ledger::{Entry, Head, Log, LogId, LogKind, NewSnapshot, Snapshots};
 use renaksi_proto::chain::ChainHash;
 use renaksi_proto::convert::{command_leaf, encode_record};
 use renaksi_proto::fold::Fold;
@@ -50,10 +50,7 @@ impl Mould {
     /// Writes one office as a clean stop leaves it.
     pub fn write(&self, offices: &Path, id: Uuid) {
         let folder = offices.join(id.to_string());
-        fs::create_dir_all(&folder).expect("a folder");
-        let file = serde_json::json!({ "office": id.to_string(), "name": format!("Dinas {id}"), "rehearsal": false });
-        fs::write(folder.join("office.json"), file.to_string()).expect("a file");
-        fs::write(folder.join("due.json"), r#"{"due_us":null}"#).expect("a file");
+        office_files(&folder, id);
         let log_id = LogId { office: id, kind: LogKind::Office };
         let mut log = Log::create(&folder.join("log"), log_id, 1).expect("a log");
         let first = leaf(&self.founded_as(id));
@@ -69,15 +66,7 @@ impl Mould {
         log.close().expect("a clean stop");
         let mut fold = self.fold.clone();
         fold.state.office.as_mut().expect("it is founded").office = id;
-        let new = NewSnapshot {
-            position: head.size,
-            root: head.root,
-            fold_version: FOLD_VERSION,
-            state_hash: state_hash(&fold.state),
-            payload: &snapshot::encode(&fold),
-        };
-        let snapshots = Snapshots::open(&folder.join("snapshots"), log_id).expect("a folder");
-        snapshots.put(new).expect("a snapshot");
+        put_snapshot(&folder, log_id, head, &fold);
     }
 
     fn founded_as(&self, id: Uuid) -> Record {
@@ -89,6 +78,27 @@ impl Mould {
         }
         record
     }
+}
+
+/// The folder of an office, and the small files in it.
+pub fn office_files(folder: &Path, id: Uuid) {
+    fs::create_dir_all(folder).expect("a folder");
+    let file =
+        serde_json::json!({ "office": id.to_string(), "name": format!("Dinas {id}"), "rehearsal": false });
+    fs::write(folder.join("office.json"), file.to_string()).expect("a file");
+    fs::write(folder.join("due.json"), r#"{"due_us":null}"#).expect("a file");
+}
+
+/// The state at the log's end, as a clean stop keeps it.
+pub fn put_snapshot(folder: &Path, id: LogId, head: Head, fold: &Fold) {
+    let new = NewSnapshot {
+        position: head.size,
+        root: head.root,
+        fold_version: FOLD_VERSION,
+        state_hash: state_hash(&fold.state),
+        payload: &snapshot::encode(fold),
+    };
+    Snapshots::open(&folder.join("snapshots"), id).expect("a folder").put(new).expect("a snapshot");
 }
 
 fn leaf(record: &Record) -> Vec<u8> {
