@@ -1,5 +1,6 @@
 //! The few things done to files, with errors that name them. Everything that must survive a power cut goes through
-//! [`Disk`]: the real one, or one that a [`Recorder`] watches.
+//! [`Disk`]: the real one, or one that a [`Recorder`] watches. So does the tree's cache, which a power cut may leave in
+//! any state.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -38,6 +39,11 @@ impl Disk {
     pub(crate) fn open(&self, path: PathBuf) -> Result<DiskFile> {
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(Error::io("open", &path))?;
         Ok(DiskFile { file, path, disk: self.clone() })
+    }
+
+    /// Opens a file for reading and writing, or makes an empty one.
+    pub(crate) fn open_or_create(&self, path: PathBuf) -> Result<DiskFile> {
+        if path.exists() { self.open(path) } else { self.create(path) }
     }
 
     /// Makes a folder and those above it that are missing.

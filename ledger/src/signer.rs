@@ -90,7 +90,7 @@ impl Signer {
     ) -> Result<Signer, SignError> {
         let file = reader.dir().join("checkpoint");
         let last = last_signed(&file, office, &key.verifying_key())?;
-        let tree = Tree::open(reader).map_err(SignError::Log)?;
+        let tree = Tree::open_on(disk.clone(), reader).map_err(SignError::Log)?;
         let signer = Signer { office, key, reader: reader.clone(), tree, file, last, disk };
         signer.signed_frontier(&signer.head())?;
         Ok(signer)

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod signing;
 
 use std::fs;
 use std::path::Path;
