@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -46,9 +46,27 @@ impl Disk {
         if path.exists() { self.open(path) } else { self.create(path) }
     }
 
-    /// Makes a folder and those above it that are missing.
+    /// Makes a folder and those above it that are missing, durably.
     pub(crate) fn create_dir(&self, dir: &Path) -> Result<()> {
-        self.act(Op::CreateDir(dir.to_owned()), || fs::create_dir_all(dir)).map_err(Error::io("create", dir))
+        self.make_folder(dir, 0o777)
+    }
+
+    /// Makes a folder and those above it that are missing, durably and for their owner only. One that is there is left as
+    /// it is. Errors: Io.
+    pub fn private_folder(&self, dir: &Path) -> Result<()> {
+        self.make_folder(dir, 0o700)
+    }
+
+    /// From the top: a folder that is durable in one that is not would be gone with it.
+    fn make_folder(&self, dir: &Path, mode: u32) -> Result<()> {
+        let above = dir.ancestors().filter(|above| !above.as_os_str().is_empty());
+        let missing: Vec<&Path> = above.take_while(|above| !above.is_dir()).collect();
+        for made in missing.into_iter().rev() {
+            let make = || fs::DirBuilder::new().recursive(true).mode(mode).create(made);
+            self.act(Op::CreateDir(made.to_owned()), make).map_err(Error::io("create", made))?;
+            self.sync_dir(folder_of(made))?;
+        }
+        Ok(())
     }
 
     /// Makes the names in a folder durable.
@@ -121,6 +139,11 @@ impl DiskFile {
         self.disk.act(op, || fs::rename(&self.path, &to)).map_err(Error::io("create", &to))?;
         Ok(DiskFile { path: to, ..self })
     }
+}
+
+/// The folder that a name stands in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Holds the exclusive lock `name` in `dir` until the file is dropped or the process ends. It is not written to.

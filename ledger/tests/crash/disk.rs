@@ -38,7 +38,8 @@ pub struct CrashDisk {
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
     pending_names: Vec<NameChange>,
-    dirs: Vec<PathBuf>,
+    /// Folders in the order they were made, and whether each is durable in the one above it.
+    dirs: Vec<(PathBuf, bool)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -119,13 +120,15 @@ impl CrashDisk {
                 self.change_name(NameChange::Move(from.clone(), to.clone(), file));
             }
             Op::Remove(path) => self.change_name(NameChange::Unset(path.clone())),
-            Op::CreateDir(path) => self.dirs.push(path.clone()),
+            Op::CreateDir(path) => self.dirs.push((path.clone(), false)),
             Op::SyncDir(dir) => {
                 let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending_names)
                     .into_iter()
                     .partition(|change| change.folder() == Some(dir));
                 now.iter().for_each(|change| change.apply(&mut self.durable_names));
                 self.pending_names = later;
+                let inside = self.dirs.iter_mut().filter(|(made, _)| made.parent() == Some(dir));
+                inside.for_each(|(_, durable)| *durable = true);
             }
         }
     }
@@ -144,7 +147,7 @@ impl CrashDisk {
                     disk.files.push(FileModel { durable: fs::read(path).unwrap(), pending: Vec::new() });
                 }
             }
-            disk.dirs.push(dir);
+            disk.dirs.push((dir, true));
         }
         disk.durable_names = disk.names.clone();
         disk
@@ -152,7 +155,9 @@ impl CrashDisk {
 
     /// Nothing is on its way: a power cut can leave only one thing.
     pub fn is_settled(&self) -> bool {
-        self.pending_names.is_empty() && self.files.iter().all(|file| file.pending.is_empty())
+        self.pending_names.is_empty()
+            && self.dirs.iter().all(|(_, durable)| *durable)
+            && self.files.iter().all(|file| file.pending.is_empty())
     }
 
     /// Writes what a power cut leaves below `to`, paths taken relative to `root`.
@@ -160,10 +165,18 @@ impl CrashDisk {
         let mut names = self.durable_names.clone();
         self.pending_names.iter().filter(|_| luck.keeps_name()).for_each(|change| change.apply(&mut names));
         let place = |path: &Path| to.join(path.strip_prefix(root).unwrap());
-        for dir in &self.dirs {
-            fs::create_dir_all(place(dir)).unwrap();
+        let mut lost: Vec<&Path> = Vec::new();
+        for (dir, durable) in &self.dirs {
+            let kept = *durable || luck.keeps_name();
+            match kept && !lost.iter().any(|lost| dir.starts_with(lost)) {
+                true => fs::create_dir_all(place(dir)).unwrap(),
+                false => lost.push(dir),
+            }
         }
         for (path, file) in &names {
+            if lost.iter().any(|lost| path.starts_with(lost)) {
+                continue;
+            }
             let FileModel { durable, pending } = &self.files[*file];
             let mut content = durable.clone();
             for change in pending {

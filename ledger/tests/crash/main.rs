@@ -17,6 +17,8 @@ use renaksi_ledger::{
 use uuid::Uuid;
 
 const ID: LogId = LogId { office: Uuid::from_u128(7), kind: LogKind::Office };
+/// In a folder that is made with it: what is durable in a folder that is not is gone with it.
+const LOG: &str = "office/log";
 /// Two or three commits a segment.
 const SEGMENT_BYTES: u64 = 13_500;
 const COMMITS: u64 = 48;
@@ -79,9 +81,10 @@ fn run(dir: &Path) -> Run {
     let recorder = Recorder::default();
     recorder.record();
     let mut dice = Dice(1);
-    let mut log = Log::create_with(&dir.join("log"), ID, 1, options(&recorder)).unwrap();
+    let mut log = Log::create_with(&dir.join(LOG), ID, 1, options(&recorder)).unwrap();
     let mut run = Run { ops: vec![], entries: vec![], acknowledged: vec![], created_at: recorder.len() };
-    let snapshots = Snapshots::open_on(recorder.clone().into(), &dir.join("log/snapshots"), ID).unwrap();
+    let snapshots =
+        Snapshots::open_on(recorder.clone().into(), &dir.join(LOG).join("snapshots"), ID).unwrap();
     for commit in 1..=COMMITS {
         let entries: Vec<Entry> = (0..=dice.roll(4))
             .map(|n| {
@@ -107,7 +110,7 @@ fn run(dir: &Path) -> Run {
         }
         if commit == COMMITS / 3 {
             log.close().unwrap();
-            log = Log::open_with(&dir.join("log"), ID, options(&recorder)).unwrap().0;
+            log = Log::open_with(&dir.join(LOG), ID, options(&recorder)).unwrap().0;
         }
         if commit == COMMITS / 2 {
             log.begin_epoch(2).unwrap();
@@ -120,7 +123,7 @@ fn run(dir: &Path) -> Run {
 
 /// Opens what a power cut left: everything acknowledged is there, nothing that was not appended, and it goes on.
 fn opens_well(run: &Run, ops: usize, dir: &Path, context: &str) {
-    let log_dir = dir.join("log");
+    let log_dir = dir.join(LOG);
     let acknowledged = run.acknowledged_after(ops);
     let recorder = Recorder::default();
     let (mut log, _) = match Log::open_with(&log_dir, ID, options(&recorder)) {
@@ -199,7 +202,7 @@ fn l1_a_power_cut_while_opening_after_one_loses_nothing_either() {
             let mut again = CrashDisk::of(first.path());
             let recorder = Recorder::default();
             recorder.record();
-            drop(Log::open_with(&first.path().join("log"), ID, options(&recorder)).unwrap());
+            drop(Log::open_with(&first.path().join(LOG), ID, options(&recorder)).unwrap());
             for (step, op) in (1..).zip(recorder.ops()) {
                 again.step(&op);
                 for half in 0..2u64 {

@@ -7,7 +7,7 @@ use ed25519_dalek::SigningKey;
 use renaksi_ledger::{Checkpoint, Entry, Log, LogOptions, Op, Recorder, Signer, verify_consistency};
 
 use super::disk::{CrashDisk, OnlySynced};
-use super::{Dice, ID, clear, scratch};
+use super::{Dice, ID, LOG, clear, scratch};
 
 /// Some commits a segment, and more than two tiles of the tree.
 const SEGMENT_BYTES: u64 = 16_000;
@@ -55,7 +55,7 @@ fn run(dir: &Path) -> (Vec<Step>, usize) {
     of_log.record();
     of_signer.record();
     let mut dice = Dice(11);
-    let dir = dir.join("log");
+    let dir = dir.join(LOG);
     let mut log = Log::create_with(&dir, ID, 1, options(&of_log)).unwrap();
     let open =
         |log: &Log| Signer::open_on(of_signer.clone().into(), &log.reader(), ID.office, key()).unwrap();
@@ -99,7 +99,7 @@ struct Promised {
 
 /// Opens what a power cut left, appends what was never appended before, and signs.
 fn signs_well(promised: &Promised, dir: &Path, context: &str) {
-    let dir = dir.join("log");
+    let dir = dir.join(LOG);
     let (mut log, _) = Log::open(&dir, ID).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert!(log.head().size >= promised.acknowledged, "{context}: {:?}", log.head());
     let opened = Signer::open(&log.reader(), ID.office, key());
@@ -129,7 +129,7 @@ fn signs_well_after_two(promised: &Promised, first: &Path, second: &Path, contex
     let mut again = CrashDisk::of(first);
     let recorder = Recorder::default();
     recorder.record();
-    let (log, _) = Log::open_with(&first.join("log"), ID, options(&recorder)).unwrap();
+    let (log, _) = Log::open_with(&first.join(LOG), ID, options(&recorder)).unwrap();
     drop(Signer::open_on(recorder.clone().into(), &log.reader(), ID.office, key()).unwrap());
     drop(log);
     let ops = recorder.ops();
