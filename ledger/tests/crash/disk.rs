@@ -30,6 +30,34 @@ impl Luck for OnlySynced {
     }
 }
 
+/// Numbers that are the same in every run (SplitMix64).
+#[derive(Debug)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+impl Luck for Dice {
+    fn keeps_name(&mut self) -> bool {
+        self.roll(2) == 0
+    }
+
+    fn keeps_bytes(&mut self, of: usize) -> usize {
+        match self.roll(4) {
+            0 => 0,
+            1 => self.roll(of as u64 + 1) as usize,
+            _ => of,
+        }
+    }
+}
+
 /// A disk as the operations recorded so far made it: what is durable, and what is only on its way.
 #[derive(Debug, Clone, Default)]
 pub struct CrashDisk {
@@ -215,4 +243,16 @@ impl DataChange {
             DataChange::Write(..) | DataChange::Truncate(_) => {}
         }
     }
+}
+
+/// Memory where there is some for files: what a power cut does is played, so a real disk's syncs would only be slow.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// Empties a folder.
+pub fn clear(dir: &Path) {
+    fs::remove_dir_all(dir).unwrap();
+    fs::create_dir(dir).unwrap();
 }

@@ -7,10 +7,9 @@
 mod disk;
 mod signing;
 
-use std::fs;
 use std::path::Path;
 
-use disk::{CrashDisk, Luck, OnlySynced};
+use disk::{CrashDisk, Dice, OnlySynced, clear, scratch};
 use renaksi_ledger::{
     Entry, Error, Head, Log, LogId, LogKind, LogOptions, NewSnapshot, Op, Recorder, Snapshots, verify,
 };
@@ -25,33 +24,6 @@ const COMMITS: u64 = 48;
 /// Random outcomes opened at each point where something is on its way.
 const LUCKS: u64 = 40;
 const FOLD_VERSION: u32 = 3;
-
-/// Numbers that are the same in every run (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
-    }
-}
-
-impl Luck for Dice {
-    fn keeps_name(&mut self) -> bool {
-        self.roll(2) == 0
-    }
-
-    fn keeps_bytes(&mut self, of: usize) -> usize {
-        match self.roll(4) {
-            0 => 0,
-            1 => self.roll(of as u64 + 1) as usize,
-            _ => of,
-        }
-    }
-}
 
 /// What was done, and what was promised when.
 struct Run {
@@ -148,17 +120,6 @@ fn opens_well(run: &Run, ops: usize, dir: &Path, context: &str) {
     log.close().unwrap();
     let (log, opened) = Log::open(&log_dir, ID).unwrap();
     assert_eq!((log.head(), opened.cut, opened.kept_commits), (next, None, 0), "{context}");
-}
-
-/// Memory where there is some for files: what a power cut does is played, so a real disk's syncs would only be slow.
-fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
-}
-
-fn clear(dir: &Path) {
-    fs::remove_dir_all(dir).unwrap();
-    fs::create_dir(dir).unwrap();
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::path::Path;
 use ed25519_dalek::SigningKey;
 use renaksi_ledger::{Checkpoint, Entry, Log, LogOptions, Op, Recorder, Signer, verify_consistency};
 
-use super::disk::{CrashDisk, OnlySynced};
-use super::{Dice, ID, LOG, clear, scratch};
+use super::disk::{CrashDisk, Dice, OnlySynced, clear, scratch};
+use super::{ID, LOG};
 
 /// Some commits a segment, and more than two tiles of the tree.
 const SEGMENT_BYTES: u64 = 16_000;

@@ -2,11 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use renaksi_ledger::{Commit, Head};
+use renaksi_ledger::{Commit, Disk, Head, NewFile};
 use renaksi_proto::backup::part::Part as Kind;
 use renaksi_proto::backup::{End, FilePiece, Part, Start};
 use sha2::{Digest, Sha256};
@@ -26,7 +25,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Counts into the digest what passes.
 struct Digested {
-    file: BufWriter<File>,
+    file: BufWriter<NewFile>,
     digest: Sha256,
 }
 
@@ -42,86 +41,91 @@ impl Write for Digested {
     }
 }
 
-/// A file that goes again unless it is put in its place.
-#[derive(Debug)]
-pub(crate) struct Written {
-    temporary: PathBuf,
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        // Once it is in its place there is nothing here.
-        let _ = fs::remove_file(&self.temporary);
-    }
-}
-
-impl Written {
-    pub(crate) fn path(&self) -> &Path {
-        &self.temporary
-    }
-
-    /// Gives the file its name, durably.
-    pub(crate) fn put_in_place(self, path: &Path) -> Result<(), ServerError> {
-        if path.exists() {
-            return Err(BackupError::Exists(path.to_owned()).into());
-        }
-        fs::rename(&self.temporary, path).map_err(ServerError::file("write", path))?;
-        let folder = folder_of(path);
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(ServerError::file("sync", folder))
-    }
-}
-
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// A backup that is whole and durable, under a name that is not yet its own.
+#[derive(Debug)]
+pub(crate) struct Written(NewFile);
+
+impl Written {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Gives the file its name, durably. It takes no other file's place.
+    pub(crate) fn put_in_place(self, path: &Path) -> Result<(), ServerError> {
+        self.0.put_in_place(path).map_err(|error| match ServerError::disk(error) {
+            ServerError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                BackupError::Exists(path.to_owned()).into()
+            }
+            error => error,
+        })
+    }
+}
+
+/// Names of files that are not finished: `FOLDER/.NAME-PROCESS.new`.
+fn unfinished(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}-{}.new", std::process::id()))
+}
+
+/// Removes what backups of that name left that were cut.
+fn remove_left_over(disk: &Disk, folder: &Path, name: &str) -> Result<(), ServerError> {
+    let begins = format!(".{name}-");
+    for entry in fs::read_dir(folder).map_err(ServerError::file("list", folder))? {
+        let entry = entry.map_err(ServerError::file("list", folder))?.file_name();
+        let process = entry.to_str().and_then(|entry| entry.strip_prefix(&begins)?.strip_suffix(".new"));
+        if process.is_some_and(|process| process.bytes().all(|byte| byte.is_ascii_digit())) {
+            disk.remove_left_over(&folder.join(entry));
+        }
+    }
+    Ok(())
+}
+
 /// Writes a backup, one part at a time.
 pub(crate) struct Writer {
-    written: Written,
     zstd: zstd::Encoder<'static, Digested>,
+    /// The name that the file has while it is written.
+    path: PathBuf,
     ended: bool,
 }
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("written", &self.written).finish_non_exhaustive()
+        f.debug_struct("Writer").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Writer {
     /// Begins a backup for `target`, a folder or a file that is not there; readable by its owner only, for it has the
     /// server's keys.
-    pub(crate) fn create(target: &Path) -> Result<Writer, ServerError> {
-        let temporary = match target.is_dir() {
-            true => target.join(format!(".renaksi-backup-{}.new", std::process::id())),
+    pub(crate) fn create(disk: &Disk, target: &Path) -> Result<Writer, ServerError> {
+        let (folder, name) = match target.is_dir() {
+            true => (target, "renaksi-backup".into()),
             false if target.exists() => return Err(BackupError::Exists(target.to_owned()).into()),
-            false => {
-                let name = target.file_name().unwrap_or_default().to_string_lossy();
-                folder_of(target).join(format!(".{name}-{}.new", std::process::id()))
-            }
+            false => (folder_of(target), target.file_name().unwrap_or_default().to_string_lossy()),
         };
-        let failed = ServerError::file("write", &temporary);
-        let file = File::options().write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = BufWriter::new(file.map_err(failed)?);
-        let written = Written { temporary };
-        let failed = |source| ServerError::file("write", &written.temporary)(source);
+        remove_left_over(disk, folder, &name)?;
+        let path = unfinished(folder, &name);
+        let file = BufWriter::new(disk.create_new(path.clone()).map_err(ServerError::disk)?);
+        let failed = ServerError::file("write", &path);
         let mut digested = Digested { file, digest: Sha256::new() };
-        digested.write_all(FIRST_LINE).map_err(failed)?;
-        let zstd = zstd::Encoder::new(digested, ZSTD_LEVEL).map_err(failed)?;
-        Ok(Writer { written, zstd, ended: false })
+        let begun = digested.write_all(FIRST_LINE).and_then(|()| zstd::Encoder::new(digested, ZSTD_LEVEL));
+        Ok(Writer { zstd: begun.map_err(failed)?, path, ended: false })
     }
 
     /// Adds a part.
     pub(crate) fn put(&mut self, part: &Part) -> Result<(), ServerError> {
         self.ended = matches!(part.part, Some(Kind::End(_)));
         let bytes = part.encode_length_delimited_to_vec();
-        self.zstd.write_all(&bytes).map_err(ServerError::file("write", &self.written.temporary))
+        self.zstd.write_all(&bytes).map_err(ServerError::file("write", &self.path))
     }
 
     /// Makes the file whole and durable, under a name that is not yet its own.
     pub(crate) fn finish(self) -> Result<Written, ServerError> {
-        let Writer { written, zstd, ended } = self;
-        let failed = |source| ServerError::file("write", &written.temporary)(source);
+        let Writer { zstd, path, ended } = self;
+        let failed = |source| ServerError::file("write", &path)(source);
         if !ended {
             let cause = "the running server ended it early";
             return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, cause)));
@@ -129,8 +133,8 @@ impl Writer {
         let Digested { mut file, digest } = zstd.finish().map_err(failed)?;
         file.write_all(&digest.finalize()).and_then(|()| file.write_all(LAST_LINE)).map_err(failed)?;
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        Ok(written)
+        file.sync().map_err(ServerError::disk)?;
+        Ok(Written(file))
     }
 }
 

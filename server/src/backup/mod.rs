@@ -11,7 +11,7 @@ mod names;
 use std::path::{Path, PathBuf};
 
 use renaksi_ledger::merkle::{Frontier, Hash, leaf_hash};
-use renaksi_ledger::{Commit, Entry, Head, Log, LogOptions};
+use renaksi_ledger::{Commit, Disk, Entry, Head, Log, LogOptions};
 use renaksi_proto::backup::part::Part as Kind;
 use renaksi_proto::backup::{self as message, Part};
 use renaksi_proto::clock::Clock;
@@ -59,11 +59,22 @@ pub struct Contents {
 /// Backs up a data folder into `target`: a file that is not there yet, or a folder, in which it gets a name of its own.
 /// In a folder, `keep` is how many backups of this office stay.
 ///
-/// If we crash in here: there is at most a file that ends in `.new`, and no older backup is missing.
+/// If we crash in here: there is at most a file that ends in `.new`, which the next backup removes, and no older backup is
+/// missing unless this one is in its place.
 ///
 /// # Errors
 /// [`BackupError::Exists`]; what reading the folder gives; what reading the backup back gives.
 pub async fn backup(data: &Data, target: &Path, keep: Option<u32>) -> Result<Made, ServerError> {
+    backup_on(&Disk::default(), data, target, keep).await
+}
+
+/// As [`backup`], written to a disk that may be watched.
+pub async fn backup_on(
+    disk: &Disk,
+    data: &Data,
+    target: &Path,
+    keep: Option<u32>,
+) -> Result<Made, ServerError> {
     let office = data.server_file()?.office;
     let in_folder = target.is_dir();
     match keep {
@@ -74,7 +85,7 @@ pub async fn backup(data: &Data, target: &Path, keep: Option<u32>) -> Result<Mad
         }
         _ => {}
     }
-    let mut writer = Writer::create(target)?;
+    let mut writer = Writer::create(disk, target)?;
     match running(data).await {
         Some(mut client) => {
             let mut parts = client.backup(wire::BackupRequest {}).await.map_err(refused)?.into_inner();
@@ -93,7 +104,7 @@ pub async fn backup(data: &Data, target: &Path, keep: Option<u32>) -> Result<Mad
     };
     written.put_in_place(&file)?;
     let removed = match keep {
-        Some(keep) => names::remove_oldest(target, office, keep as usize)?,
+        Some(keep) => names::remove_oldest(disk, target, office, keep as usize)?,
         None => Vec::new(),
     };
     Ok(Made { file, contents, removed })
