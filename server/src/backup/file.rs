@@ -159,28 +159,43 @@ impl Reader {
         let mut first = Vec::new();
         (&reader.file).take(FIRST_LINE.len() as u64).read_to_end(&mut first).map_err(failed)?;
         if first != FIRST_LINE {
-            return Err(reader.not_this_format(&first).into());
+            return Err(match reader.not_this_format(&first) {
+                // With our first line the digest holds: it is our format, and the line was changed.
+                BackupError::Newer { .. } if reader.digested()?.is_ok() => {
+                    reader.damaged("its first line was changed").into()
+                }
+                error => error.into(),
+            });
         }
-        let mut trailer = vec![0; TRAILER_BYTES as usize];
-        let body = bytes.checked_sub(TRAILER_BYTES).filter(|body| *body >= FIRST_LINE.len() as u64);
-        let body = body.ok_or_else(|| reader.damaged("it is cut off"))?;
-        (&reader.file).seek(SeekFrom::Start(body)).map_err(failed)?;
-        (&reader.file).read_exact(&mut trailer).map_err(failed)?;
-        if &trailer[DIGEST_BYTES..] != LAST_LINE {
-            return Err(reader.damaged("it is cut off, or its end was changed").into());
+        match reader.digested()? {
+            Ok(()) => Ok(reader),
+            Err(cause) => Err(reader.damaged(cause).into()),
         }
-        (&reader.file).seek(SeekFrom::Start(0)).map_err(failed)?;
-        let (mut digest, mut left, mut buffer) = (Sha256::new(), body, vec![0; 1 << 20]);
+    }
+
+    /// Whether the bytes behind the first line are those that were written behind ours; if not, why not.
+    fn digested(&self) -> Result<Result<(), &'static str>, ServerError> {
+        let failed = |source| ServerError::file("read", &self.path)(source);
+        let Some(mut left) = self.bytes.checked_sub(TRAILER_BYTES + FIRST_LINE.len() as u64) else {
+            return Ok(Err("it is cut off"));
+        };
+        let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        digest.update(FIRST_LINE);
+        (&self.file).seek(SeekFrom::Start(FIRST_LINE.len() as u64)).map_err(failed)?;
         while left > 0 {
             let wanted = left.min(buffer.len() as u64) as usize;
-            (&reader.file).read_exact(&mut buffer[..wanted]).map_err(failed)?;
+            (&self.file).read_exact(&mut buffer[..wanted]).map_err(failed)?;
             digest.update(&buffer[..wanted]);
             left -= wanted as u64;
         }
-        match digest.finalize().as_slice() == &trailer[..DIGEST_BYTES] {
-            true => Ok(reader),
-            false => Err(reader.damaged("its bytes are not those that were written").into()),
-        }
+        let mut trailer = vec![0; TRAILER_BYTES as usize];
+        (&self.file).read_exact(&mut trailer).map_err(failed)?;
+        let (written, last_line) = trailer.split_at(DIGEST_BYTES);
+        Ok(match (last_line == LAST_LINE, digest.finalize().as_slice() == written) {
+            (false, _) => Err("it is cut off, or its end was changed"),
+            (true, false) => Err("its bytes are not those that were written"),
+            (true, true) => Ok(()),
+        })
     }
 
     fn not_this_format(&self, first: &[u8]) -> BackupError {
