@@ -10,7 +10,7 @@ use renaksi_proto::wire;
 use renaksi_server::backup::{Made, backup, backup_on};
 use renaksi_server::data::Data;
 use renaksi_server::office::Office;
-use renaksi_server::restore::restore;
+use renaksi_server::restore::{Restored, restore};
 
 use super::power::{CrashDisk, Dice, OnlySynced, clear, scratch};
 use super::stage::{NOW, Stage, request};
@@ -129,4 +129,29 @@ async fn l1_a_backup_cut_off_at_any_point_is_whole_or_not_there_and_hurts_no_oth
         ops.len()
     );
     assert!(opened > 1_000, "only {opened} states");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l1_a_restore_that_ends_half_way_leaves_each_file_as_it_was_or_restored() {
+    let folder = scratch();
+    let mut stage = Stage::new().await;
+    stage.office.take().unwrap().close();
+    grow(&mut stage, &mut Vec::new()).await;
+    let file = folder.path().join("office.backup");
+    let _: Made = backup(&stage.data, &file, None).await.unwrap();
+    let (damaged, in_the_way) = (stage.data.office("due.json"), stage.data.office("due.new"));
+    let whole = fs::read(&damaged).unwrap();
+    fs::write(&damaged, "{half").unwrap();
+    // What is written stands beside its place first, and there it cannot.
+    fs::create_dir(&in_the_way).unwrap();
+    let failed = restore(&file, &stage.data).unwrap_err();
+    assert!(failed.whole().contains("due.new"), "{}", failed.whole());
+    assert_eq!(fs::read_to_string(&damaged).unwrap(), "{half");
+    fs::remove_dir(&in_the_way).unwrap();
+    let _: Restored = restore(&file, &stage.data).unwrap();
+    assert_eq!(fs::read(&damaged).unwrap(), whole);
+    // The first attempt had set it aside already.
+    for aside in ["due.json.aside-1", "due.json.aside-2"] {
+        assert_eq!(fs::read_to_string(stage.data.office(aside)).unwrap(), "{half");
+    }
 }
