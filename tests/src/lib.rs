@@ -27,8 +27,8 @@ pub struct Office {
     homes: Vec<PathBuf>,
     /// What the server's clock is, where it is not the file that is played.
     server_clock: Option<String>,
-    /// Where the system calls of the server go.
-    trace: Option<PathBuf>,
+    /// What is done to the system calls of the server, and where they are written.
+    trace: Option<(&'static str, PathBuf)>,
 }
 
 /// A device of a person.
@@ -131,8 +131,8 @@ impl Office {
         let mut command = self.command(&program("renaksid"));
         command.args(["serve", "--json", "--listen", &self.address, "--data"]).arg(self.path("data"));
         command.args(&self.options);
-        if let Some(trace) = &self.trace {
-            command = syscalls::watched(&command, trace);
+        if let Some((inject, trace)) = &self.trace {
+            command = syscalls::watched(&command, inject, trace);
         }
         let mut server =
             command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("renaksid starts");
@@ -152,10 +152,11 @@ impl Office {
         self.start();
     }
 
-    /// Starts the server anew, watched; answers its process. Its calls are in `trace` once it has stopped.
-    pub fn restart_watched(&mut self, trace: PathBuf) -> u32 {
+    /// Starts the server anew, watched; answers its process. Its calls are in `trace` once it has stopped. `inject`: one of
+    /// [`syscalls`].
+    pub fn restart_watched(&mut self, inject: &'static str, trace: PathBuf) -> u32 {
         self.stop();
-        self.trace = Some(trace);
+        self.trace = Some((inject, trace));
         self.start();
         // A later start is not watched.
         self.trace = None;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use renaksi_tests::plans::{UNIT, small};
 use renaksi_tests::syscalls::durable::{Seen, look};
-use renaksi_tests::syscalls::{calls, run};
-use renaksi_tests::{Office, program};
+use renaksi_tests::syscalls::{SECOND_SYNC_FAILS, SLOW_SYNCS, calls, run};
+use renaksi_tests::{Office, adds_up, count, program};
 
 const ROW: &str = "1.1.1.1";
 
@@ -26,7 +26,7 @@ fn l1_the_server_answers_nothing_that_is_not_durable() {
     let (mut office, ..) = Office::established(&small(&[("UTTP", ["70", "585", "120", "170"])]));
     let officer = office.enroll("petugas-1", "officer", Some(UNIT));
     let trace = office.path("serve.trace");
-    let server = office.restart_watched(trace.clone());
+    let server = office.restart_watched(SLOW_SYNCS, trace.clone());
     for _ in 0..5 {
         officer.add(ROW, "3", "2024-01-03");
         officer.ok(&["sync"]);
@@ -99,4 +99,33 @@ fn l1_what_a_device_says_and_sends_is_durable_on_it() {
         assert!(sent.frames >= 1 && renamed(&sent, "checkpoint") == 1 && sent.promises > 2, "{sent:?}");
     }
     office.end(&[&officer, &fresh]);
+}
+
+/// FAULTS L3, from outside: the kernel says once that a sync failed.
+#[test]
+fn l3_what_the_kernel_did_not_make_durable_is_not_acknowledged() {
+    let (mut office, ..) = Office::established(&small(&[("UTTP", ["70", "585", "120", "170"])]));
+    let officer = office.enroll("petugas-1", "officer", Some(UNIT));
+    let trace = office.path("serve.trace");
+    let server = office.restart_watched(SECOND_SYNC_FAILS, trace.clone());
+    officer.add(ROW, "3", "2024-01-03");
+    assert_eq!(count(&officer.ok(&["sync"])["recorded"]), 1);
+    officer.add(ROW, "4", "2024-01-04");
+    // The second attempt meets a disk that would work again, and a server that does not try.
+    for _ in 0..2 {
+        let told = officer.run(&["sync"]);
+        assert_ne!(told.code, 0, "{told:?}");
+        assert_eq!(told.json()["error"]["code"], "OFFICE_STOPPED", "{told:?}");
+    }
+    office.stop();
+    let calls = calls(&trace, server);
+    let syncs = calls.iter().filter(|call| call.name == "fdatasync");
+    let of_segment = syncs.filter(|call| call.target(0).is_some_and(|path| path.contains("segment-")));
+    let answers: Vec<_> = of_segment.map(|call| call.result).collect();
+    assert_eq!(answers, [Some(0), Some(-1)], "one sync of the log failed, and none came after it");
+    office.start();
+    let sent = officer.ok(&["sync"]);
+    adds_up(&sent);
+    assert_eq!(officer.row(ROW, &["--quarter", "1"])["realised"][0], "7");
+    office.end(&[&officer]);
 }

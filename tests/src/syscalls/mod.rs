@@ -11,19 +11,21 @@ use strace::Call;
 /// The calls that say what is written, made durable, and told to others.
 const CALLS: &str = "trace=openat,mkdir,rename,renameat2,ftruncate,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,\
                      fdatasync,fsync,sync_file_range";
-/// Each sync takes so long: what does not wait for it is then sure to be seen before it ends.
-const SYNC_DELAY_US: u32 = 20_000;
+/// Each sync takes 20 ms: what does not wait for it is then sure to be seen before it ends.
+pub const SLOW_SYNCS: &str = "inject=fdatasync,fsync:delay_enter=20000";
+/// The second fdatasync of each thread answers EIO.
+pub const SECOND_SYNC_FAILS: &str = "inject=fdatasync:error=EIO:when=2";
 
-/// The same command, watched; the trace goes to `trace`. What is run is the child itself, and strace stands beside it.
+/// The same command, watched and with what is done to its calls; the trace goes to `trace`. What is run is the child itself, and strace stands beside it.
 ///
 /// # Panics
 /// Where strace is missing or may not look at other processes: then nothing was shown.
 #[must_use]
-pub fn watched(command: &Command, trace: &Path) -> Command {
+pub fn watched(command: &Command, inject: &str, trace: &Path) -> Command {
     may_watch();
     let mut watched = Command::new("strace");
-    watched.args(["-D", "-f", "-yy", "-s", "64", "-e", "signal=none", "-e", CALLS, "-e"]);
-    watched.arg(format!("inject=fdatasync,fsync:delay_enter={SYNC_DELAY_US}")).arg("-o").arg(trace);
+    watched.args(["-D", "-f", "-yy", "-s", "64", "-e", "signal=none", "-e", CALLS, "-e", inject]);
+    watched.arg("-o").arg(trace);
     watched.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -34,13 +36,13 @@ pub fn watched(command: &Command, trace: &Path) -> Command {
     watched
 }
 
-/// Runs a command to its end, watched.
+/// Runs a command to its end, watched, with slow syncs.
 ///
 /// # Panics
 /// As [`watched`] and [`calls`].
 #[must_use]
 pub fn run(command: &Command, trace: &Path) -> (Output, Vec<Call>) {
-    let mut watched = watched(command, trace);
+    let mut watched = watched(command, SLOW_SYNCS, trace);
     let child = watched.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("strace was there a moment ago");
     let process = child.id();
@@ -66,16 +68,20 @@ fn may_watch() {
 /// When the trace is not whole, or not understood.
 #[must_use]
 pub fn calls(trace: &Path, process: u32) -> Vec<Call> {
-    let ended = format!("{process} +++ exited");
+    let process = process.to_string();
+    // Short numbers are filled up with blanks.
+    let ended = |line: &str| {
+        line.strip_prefix(&process).is_some_and(|rest| rest.trim_start().starts_with("+++ exited"))
+    };
     let mut tries = 0;
     loop {
         // strace writes its last lines after the program has ended.
         let text = std::fs::read_to_string(trace).unwrap_or_default();
-        if text.lines().rev().take(20).any(|line| line.starts_with(&ended)) {
+        if text.lines().rev().take(20).any(ended) {
             return strace::parse(&text).unwrap_or_else(|error| panic!("{error}"));
         }
         tries += 1;
-        assert!(tries < 500, "the trace does not end with the program: {text}");
+        assert!(tries < 500, "{} does not end with the program", trace.display());
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
