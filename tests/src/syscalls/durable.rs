@@ -90,7 +90,7 @@ impl Looking<'_> {
             "mkdir" if call.succeeded() => {
                 if let Some(path) = call.text(0).filter(|path| self.is_ours(path)) {
                     self.seen.folders.push(path.to_owned());
-                    self.named(path, call, ANSWER_BYTES_MIN);
+                    self.named(path, call);
                 }
             }
             "rename" if call.succeeded() => self.renamed(call.text(0), call.text(1), call),
@@ -126,14 +126,18 @@ impl Looking<'_> {
             && (flags.contains("O_TRUNC") || flags.contains("O_EXCL"))
             && let Some(path) = call.text(1).filter(|path| self.is_ours(path))
         {
-            self.named(path, call, ANSWER_BYTES_MIN);
+            self.named(path, call);
         }
     }
 
     /// A name in a folder is on its way.
-    fn named(&mut self, path: &str, call: &Call, told_in_bytes: i64) {
+    fn named(&mut self, path: &str, call: &Call) {
         let folder = Path::new(path).parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
-        self.folders.insert(folder, Pending { since: call.ended, told_in_bytes });
+        let pending = Pending { since: call.ended, told_in_bytes: told_in_bytes(path) };
+        let known = self.folders.entry(folder).or_insert(pending);
+        // Of several names, the one that can be told of in the fewest bytes counts.
+        known.since = pending.since;
+        known.told_in_bytes = known.told_in_bytes.min(pending.told_in_bytes);
     }
 
     fn renamed(&mut self, from: Option<&str>, to: Option<&str>, call: &Call) {
@@ -146,7 +150,7 @@ impl Looking<'_> {
             self.wrong(call, format!("{to} gets its name before its bytes are durable"));
             self.files.insert(to.to_owned(), pending);
         }
-        self.named(to, call, told_in_bytes(to));
+        self.named(to, call);
     }
 
     fn synced(&mut self, call: &Call) {
@@ -298,7 +302,11 @@ mod tests {
     fn headers_may_go_before_a_checkpoint_and_the_checkpoint_may_not() {
         const NOTE: &str = "pwrite64(3</d/log/checkpoint.new>, \"x\", 250, 0) = 250";
         const NOTE_SYNC: &str = "fdatasync(3</d/log/checkpoint.new>) = 0";
-        assert_eq!(wrongs(&[NOTE, ANSWER, NOTE_SYNC]), Vec::<String>::new());
+        const CREATE: &str =
+            "openat(AT_FDCWD</>, \"/d/log/checkpoint.new\", O_RDWR|O_CREAT|O_TRUNC, 0666) = 3";
+        const SEGMENT: &str = "rename(\"/d/log/segment-1.new\", \"/d/log/segment-1.log\") = 0";
+        assert_eq!(wrongs(&[CREATE, NOTE, ANSWER, NOTE_SYNC]), Vec::<String>::new());
+        wrong(&[SEGMENT, CREATE, ANSWER], "a name in /d/log is not durable");
         wrong(
             &[NOTE, "sendto(4<SOCKET>, \"x\", 280, 0, NULL, 0) = 280", NOTE_SYNC],
             "checkpoint.new is not durable",
