@@ -66,6 +66,24 @@ impl<'a> Known<'a> {
     /// # Errors
     /// As [`point`]; Integrity when the device's copy cannot be read.
     pub fn at(device: &'a Device, asked: Option<&'a str>) -> Result<Known<'a>, ClientError> {
+        Known::folded(device, asked, |position| {
+            Ok(device.replay(ReplayTo::Position(position), &mut |_, _, _| {})?.state)
+        })
+    }
+
+    /// As [`Known::at`], for whoever shows figures and no entries: near at hand at every point, however long the log.
+    ///
+    /// # Errors
+    /// As [`Known::at`].
+    pub fn figures_at(device: &'a Device, asked: Option<&'a str>) -> Result<Known<'a>, ClientError> {
+        Known::folded(device, asked, |position| device.figures_at(position))
+    }
+
+    fn folded(
+        device: &'a Device,
+        asked: Option<&'a str>,
+        fold_to: impl FnOnce(Position) -> Result<State, ClientError>,
+    ) -> Result<Known<'a>, ClientError> {
         let newest = &device.view().confirmed;
         let Some(text) = asked else {
             return Ok(Known { state: Cow::Borrowed(newest), now: device.now(), asked });
@@ -73,7 +91,7 @@ impl<'a> Known<'a> {
         let point = point(device, text)?;
         let state = match point.position == newest.position {
             true => Cow::Borrowed(newest),
-            false => Cow::Owned(device.replay(ReplayTo::Position(point.position), &mut |_, _, _| {})?.state),
+            false => Cow::Owned(fold_to(point.position)?),
         };
         Ok(Known::of(state, point, text))
     }

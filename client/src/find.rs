@@ -344,6 +344,7 @@ pub(crate) mod tests {
                 author: PersonId(1),
                 made_at: Timestamp(0),
                 has_reason: false,
+                restored: None,
                 command,
             };
             let outcome = Outcome::Recorded(Effect::default());

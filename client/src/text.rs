@@ -268,6 +268,7 @@ mod tests {
         "RECORD_MISPLACED",
         "AUTHOR_WRONG",
         "SEQUENCE_GAP",
+        "EPOCH_DIFFERS",
         "TEXTS_DIFFER",
         "ENROLMENT_UNPROVEN",
         "HOST_RECORD_WRONG",

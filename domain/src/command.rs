@@ -3,6 +3,7 @@
 
 use crate::config::ConfigCommand;
 use crate::entry::{EntryCommand, Reading, State as EntryState};
+use crate::epoch::Restored;
 use crate::held::HeldCommand;
 use crate::ids::{CommandKey, IndicatorId, Origin, PersonId, Position};
 use crate::indicator::SetIndicator;
@@ -44,6 +45,8 @@ pub struct Envelope {
     pub made_at: Timestamp,
     /// True when the record says why (the text itself lies beside the record).
     pub has_reason: bool,
+    /// What an epoch that ended says of it, where it is offered again.
+    pub restored: Option<Box<Restored>>,
     pub command: Command,
 }
 
@@ -107,8 +110,17 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-/// Decides one command against the state. Pure: the same arguments give the same outcome on every machine.
+impl Record {
+    /// The time by which it was decided.
+    pub fn decided_at(&self) -> Timestamp {
+        self.envelope.restored.as_ref().map_or(self.time, |restored| restored.time)
+    }
+}
+
+/// Decides one command against the state. Pure: the same arguments give the same outcome on every machine. One that is
+/// offered again after its epoch ended is decided as of the time of its first record.
 pub fn decide(state: &State, envelope: &Envelope, now: Timestamp) -> Outcome {
+    let now = envelope.restored.as_ref().map_or(now, |restored| restored.time);
     permitted(state, envelope, now)
         .and_then(|()| match &envelope.command {
             Command::People(command) => people::decide(state, envelope, command, now),
@@ -260,6 +272,7 @@ impl Command {
             Command::People(PeopleCommand::ConfirmGrant(_)) => "grant.confirmed",
             Command::People(PeopleCommand::DeclineGrant(_)) => "grant.declined",
             Command::People(PeopleCommand::AdoptRules(_)) => "rules.adopted",
+            Command::People(PeopleCommand::BeginEpoch(_)) => "epoch.begun",
             Command::Plan(PlanCommand::StartImport(_)) => "plan.import_started",
             Command::Plan(PlanCommand::ImportObjective(_)) => "plan.objective_imported",
             Command::Plan(PlanCommand::ImportIndicator(_)) => "plan.indicator_imported",
@@ -312,6 +325,7 @@ impl Command {
         let texts: Vec<&str> = match self {
             Command::People(PeopleCommand::FoundOffice(found)) => vec![&found.name],
             Command::People(PeopleCommand::AddUnit(add)) => vec![&add.name],
+            Command::People(PeopleCommand::BeginEpoch(begin)) => vec![&begin.reason],
             Command::People(_) | Command::Held(_) | Command::Quarter(_) | Command::Unreadable => Vec::new(),
             Command::Plan(command) => command.texts(),
             Command::Indicator(set) => set.targets.iter().filter_map(|(_, target)| target.text()).collect(),

@@ -7,7 +7,7 @@ use crate::indicator::Indicator;
 use crate::people::Role;
 use crate::proposal::Kind;
 use crate::quantity::{Quantity, Target};
-use crate::quarter::{PlanQuarter, is_late};
+use crate::quarter::{Locks, PlanQuarter, is_late};
 use crate::rejection::{Code, Rejection};
 use crate::state::State as OfficeState;
 use crate::tally::Figure;
@@ -200,7 +200,7 @@ pub(crate) fn after_awaited(
                         held.author,
                         counted.indicator,
                         (amend.on, amend.on.quarter()),
-                        now,
+                        (now, Locks::ALL),
                     )
                     .is_none();
                 admitted.then_some(())?;
@@ -286,8 +286,10 @@ fn inadmissible(
     if let Some(cause) = device_standing(state, envelope.origin) {
         return Some(cause);
     }
-    implausible(state, envelope, id, on, now)
-        .or_else(|| not_admitted(state, envelope.author, id, (on, counts_in), now))
+    implausible(state, envelope, id, on, now).or_else(|| {
+        let at = (now, state.locks_for(envelope));
+        not_admitted(state, envelope.author, id, (on, counts_in), at)
+    })
 }
 
 /// A day after tomorrow, or a device's clock more than a day ahead of the server's.
@@ -317,7 +319,7 @@ fn not_admitted(
     author: PersonId,
     id: IndicatorId,
     (on, counts_in): (Date, Quarter),
-    now: Timestamp,
+    at: (Timestamp, Locks),
 ) -> Option<Rejection> {
     let indicator = state.indicator(id)?;
     let about = |code| Rejection::new(code).with("indicator", &indicator.code);
@@ -335,7 +337,7 @@ fn not_admitted(
         let unit = unit.and_then(|id| state.people.unit(id)).map_or("", |unit| &unit.name);
         return Some(about(Code::NotAssigned).with("date", on).with("unit", unit));
     }
-    locked(state, indicator, counts_in, now)
+    locked(state, indicator, counts_in, at)
 }
 
 fn device_standing(state: &OfficeState, origin: Origin) -> Option<Rejection> {
@@ -343,9 +345,15 @@ fn device_standing(state: &OfficeState, origin: Origin) -> Option<Rejection> {
     revoked.then(|| Rejection::new(Code::DeviceRevoked))
 }
 
-fn locked(state: &OfficeState, indicator: &Indicator, quarter: Quarter, now: Timestamp) -> Option<Rejection> {
+/// Whether the quarter is closed at a time, by the locks that count.
+fn locked(
+    state: &OfficeState,
+    indicator: &Indicator,
+    quarter: Quarter,
+    (now, locks): (Timestamp, Locks),
+) -> Option<Rejection> {
     let cell = PlanQuarter { year: indicator.year, quarter };
-    state.is_closed(cell, now).then(|| {
+    state.is_closed_by(cell, now, locks).then(|| {
         Rejection::new(Code::QuarterLocked)
             .with("indicator", &indicator.code)
             .with("quarter", quarter.number())
@@ -370,11 +378,11 @@ fn decide_amend(
     readable(indicator, amend.on, &amend.reading)?;
     let cause = device_standing(state, envelope.origin)
         .or_else(|| moved(state, entry, amend.base))
-        .or_else(|| locked(state, indicator, entry.quarter, now));
+        .or_else(|| locked(state, indicator, entry.quarter, (now, state.locks_for(envelope))));
     if let Some(cause) = cause {
         return Ok(Outcome::Held(cause));
     }
-    let counts_in = amended_quarter(entry, amend);
+    let counts_in = amended_quarter((entry.on, entry.quarter), amend);
     if let Some(cause) = inadmissible(state, envelope, entry.indicator, (amend.on, counts_in), now) {
         return Ok(Outcome::Held(cause));
     }
@@ -405,7 +413,7 @@ fn decide_void(
     let cause = device_standing(state, envelope.origin)
         .or_else(|| implausible(state, envelope, entry.indicator, entry.on, now))
         .or_else(|| moved(state, entry, void.base))
-        .or_else(|| locked(state, indicator, entry.quarter, now));
+        .or_else(|| locked(state, indicator, entry.quarter, (now, state.locks_for(envelope))));
     Ok(match cause {
         Some(cause) => Outcome::Held(cause),
         None => Outcome::Recorded(changed(state, entry, &Counted { state: State::Voided, ..counted(entry) })),
@@ -469,8 +477,8 @@ fn decide_judgement(
     if !may_judge(state, envelope.author, entry, indicator, state.day(now)) {
         return Err(about(Code::NotYourUnit).with("indicator", &indicator.code));
     }
-    if let Some(cause) =
-        moved(state, entry, version.base).or_else(|| locked(state, indicator, entry.quarter, now))
+    if let Some(cause) = moved(state, entry, version.base)
+        .or_else(|| locked(state, indicator, entry.quarter, (now, state.locks_for(envelope))))
     {
         return Err(cause.with("entry", state.public_id(version.entry)));
     }
@@ -504,9 +512,9 @@ fn may_judge(
 }
 
 /// An entry that was carried over goes on counting where it was carried to, unless its day moves to another quarter.
-pub(crate) fn amended_quarter(entry: &Entry, amend: &AmendEntry) -> Quarter {
-    match amend.on.quarter() == entry.on.quarter() {
-        true => entry.quarter,
+pub(crate) fn amended_quarter((on, counts_in): (Date, Quarter), amend: &AmendEntry) -> Quarter {
+    match amend.on.quarter() == on.quarter() {
+        true => counts_in,
         false => amend.on.quarter(),
     }
 }
@@ -522,20 +530,19 @@ pub(crate) fn apply(state: &mut OfficeState, record: &Record, command: &EntryCom
             let counted = effect.after.clone().unwrap_or_else(|| added(add));
             state.count_new(record, key, version, record.envelope.author, counted, effect.late);
         }
-        EntryCommand::Amend(amend) => state.change(amend.entry, |entry| {
-            entry.version = record.envelope.key();
-            entry.quarter = amended_quarter(entry, amend);
-            entry.on = amend.on;
-            entry.reading = amend.reading.clone();
-            entry.state = State::Recorded;
-            entry.late |= effect.late;
-        }),
-        EntryCommand::Void(void) => state.change(void.entry, |entry| {
-            entry.version = record.envelope.key();
-            entry.state = State::Voided;
-        }),
-        EntryCommand::Verify(version) => state.judge(version.entry, State::Verified),
-        EntryCommand::Return(version) => state.judge(version.entry, State::Returned),
+        EntryCommand::Amend(amend) => {
+            state.change(amend.entry, record.envelope.key(), effect, |entry| {
+                entry.quarter = amended_quarter((entry.on, entry.quarter), amend);
+                entry.on = amend.on;
+                entry.reading = amend.reading.clone();
+                entry.state = State::Recorded;
+            });
+        }
+        EntryCommand::Void(void) => {
+            state.change(void.entry, record.envelope.key(), effect, |entry| entry.state = State::Voided);
+        }
+        EntryCommand::Verify(version) => state.judge(version.entry, effect, State::Verified),
+        EntryCommand::Return(version) => state.judge(version.entry, effect, State::Returned),
     }
 }
 

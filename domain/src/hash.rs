@@ -11,6 +11,7 @@ use crate::FOLD_VERSION;
 use crate::achievement::{NoFigure, two_decimals};
 use crate::config::{Band, Config};
 use crate::entry::{Entry, EntryCommand, Reading};
+use crate::epoch::BeginEpoch;
 use crate::figures::{Basis, Line, Realised};
 use crate::frozen::Frozen;
 use crate::held::Held;
@@ -147,6 +148,10 @@ fn people(state: &State) -> StateHash {
         canon.uuid(incarnation.uuid);
     });
     canon.list(grants, Canon::grant);
+    // Most logs have one epoch, and the hash that they had before there could be more.
+    if !state.epochs.is_empty() {
+        canon.list(&state.epochs, Canon::epoch);
+    }
     canon.finish()
 }
 
@@ -414,6 +419,18 @@ impl Canon {
         self.number(u64::from(grant.given_by.0));
         self.text(grant.state.name());
         self.number(grant.position);
+    }
+
+    fn epoch(&mut self, begun: &BeginEpoch) {
+        self.number(u64::from(begun.epoch));
+        self.text(&begun.reason);
+        self.number(begun.size);
+        self.0.update(begun.root);
+        self.option(begun.seen, |canon, seen| {
+            canon.number(u64::from(seen.epoch));
+            canon.number(seen.size);
+            canon.0.update(seen.root);
+        });
     }
 
     fn assignment(&mut self, assignment: &Assignment) {

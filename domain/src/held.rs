@@ -136,7 +136,7 @@ fn released(state: &State, held: &Held, release: &ReleaseHeld, now: Timestamp) -
             open(state, entry.indicator, entry.quarter, now)?;
             let after = Counted {
                 indicator: release.to.unwrap_or(entry.indicator),
-                quarter: release.count_in.unwrap_or(amended_quarter(entry, amend)),
+                quarter: release.count_in.unwrap_or(amended_quarter((entry.on, entry.quarter), amend)),
                 on: amend.on,
                 reading: amend.reading.clone(),
                 state: EntryState::Recorded,
@@ -229,6 +229,9 @@ fn open(state: &State, indicator: IndicatorId, quarter: Quarter, now: Timestamp)
 }
 
 pub(crate) fn hold(state: &mut State, record: &Record, command: &EntryCommand, cause: &Rejection) {
+    if state.entries.are_left_out() {
+        return;
+    }
     let held = Held {
         author: record.envelope.author,
         command: command.clone(),
@@ -280,7 +283,7 @@ impl State {
 
 pub(crate) fn apply(state: &mut State, record: &Record, command: &HeldCommand, effect: &Effect) {
     let key = command.held();
-    let Some(held) = state.held.get_mut(&key) else { return };
+    let Some(held) = state.held.get_mut(&key) else { return released_for_figures(state, record, effect) };
     if let Some(entry) = held.awaits() {
         state.awaited.remove(&(entry, key));
     }
@@ -296,19 +299,22 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &HeldCommand, e
             let EntryCommand::Add(add) = asked else { return };
             // The same question that `released` asked, at the same time and of the same state.
             let settled =
-                after_awaited(state, key, author, released_add(&add, release), record.time).is_some();
+                after_awaited(state, key, author, released_add(&add, release), record.decided_at()).is_some();
             let version = if settled { state.settle_awaited(key) } else { key };
             state.count_new(record, key, version, author, after, effect.late);
         }
         Some(_) if state.indicator(after.indicator).is_none() => {}
-        Some(entry) => state.change(entry, |entry| {
-            entry.version = key;
-            entry.indicator = after.indicator;
-            entry.on = after.on;
-            entry.quarter = after.quarter;
-            entry.reading = after.reading;
-            entry.state = after.state;
-            entry.late |= effect.late;
-        }),
+        Some(entry) => state.change(entry, key, effect, |entry| *entry = after),
+    }
+}
+
+/// A release where held work is left out: the record says how the entry counts.
+fn released_for_figures(state: &mut State, record: &Record, effect: &Effect) {
+    let Some(after) = effect.after.clone().filter(|_| state.entries.are_left_out()) else { return };
+    let key = record.envelope.key();
+    match effect.before {
+        None => state.count_new(record, key, key, record.envelope.author, after, effect.late),
+        Some(_) if state.indicator(after.indicator).is_none() => {}
+        Some(_) => state.change(key, key, effect, |entry| *entry = after),
     }
 }

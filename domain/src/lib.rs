@@ -10,6 +10,7 @@ pub mod achievement;
 pub mod command;
 pub mod config;
 pub mod entry;
+pub mod epoch;
 pub mod figures;
 pub mod frozen;
 pub mod hash;

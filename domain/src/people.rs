@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::RULES_VERSION;
 use crate::command::{Effect, Envelope, Outcome, Record};
+use crate::epoch::{self, BeginEpoch};
 use crate::ids::{DeviceId, GrantId, Origin, PersonId, Position, UnitId};
 use crate::rejection::{Code, Rejection};
 use crate::state::State;
@@ -119,6 +120,8 @@ pub struct Device {
 pub struct Incarnation {
     pub device: DeviceId,
     pub uuid: Uuid,
+    /// The record that enrolled it.
+    pub enrolled: Position,
     /// The last sequence that the log holds.
     pub last_sequence: u32,
     /// The time of the last record that it brought.
@@ -315,6 +318,8 @@ pub enum PeopleCommand {
     DeclineGrant(GrantId),
     /// From here on the log is decided by these rules: a newer release took the office over.
     AdoptRules(u32),
+    /// From here on the log is in another epoch: what was signed in an earlier one may be of records that are lost.
+    BeginEpoch(Box<BeginEpoch>),
 }
 
 pub(crate) fn decide(
@@ -325,7 +330,8 @@ pub(crate) fn decide(
 ) -> Result<Outcome, Rejection> {
     use PeopleCommand as P;
     let people = &state.people;
-    let host_only = matches!(command, P::FoundOffice(_) | P::EnrolDevice(_) | P::AdoptRules(_));
+    let host_only =
+        matches!(command, P::FoundOffice(_) | P::EnrolDevice(_) | P::AdoptRules(_) | P::BeginEpoch(_));
     if host_only && envelope.origin != Origin::HOST {
         return Err(Rejection::new(Code::RoleMayNot).with("role", "host"));
     }
@@ -379,6 +385,7 @@ pub(crate) fn decide(
             return Err(Rejection::new(Code::RulesUnknown).with("rules", rules).with("known", RULES_VERSION));
         }
         P::AdoptRules(_) => {}
+        P::BeginEpoch(begin) => return epoch::decide(state, envelope, begin),
     }
     Ok(Outcome::Recorded(Effect::default()))
 }
@@ -427,7 +434,7 @@ fn confirmable(state: &State, envelope: &Envelope, id: GrantId, now: Timestamp) 
 
 pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand) {
     if let PeopleCommand::Assign(assign) = command
-        && needs_second_person(state, &assign.assignment, record.time)
+        && needs_second_person(state, &assign.assignment, record.decided_at())
     {
         state.people.grants.push(Grant {
             person: assign.person,
@@ -445,6 +452,7 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand)
             state.office = Some(found.clone());
         }
         PeopleCommand::AdoptRules(rules) => state.rules = *rules,
+        PeopleCommand::BeginEpoch(begin) => state.epochs.push((**begin).clone()),
         PeopleCommand::ConfirmGrant(id) => {
             let Some(grant) = people.grants.get_mut(id.index()) else { return };
             grant.state = GrantState::Confirmed;
@@ -486,6 +494,7 @@ pub(crate) fn apply(state: &mut State, record: &Record, command: &PeopleCommand)
             people.incarnations.push(Incarnation {
                 device,
                 uuid: enrol.incarnation,
+                enrolled: record.position,
                 last_sequence: 0,
                 last_time: record.time,
             });

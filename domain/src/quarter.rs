@@ -31,6 +31,22 @@ pub struct Lock {
     pub time: Timestamp,
 }
 
+/// The locks up to a record and up to a time. The record alone tells, unless a log that was restored had gone on before its
+/// epoch ended: then a lock at an earlier record may have come later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Locks {
+    pub(crate) position: Position,
+    pub(crate) time: Timestamp,
+}
+
+impl Locks {
+    pub(crate) const ALL: Locks = Locks { position: Position::MAX, time: Timestamp(i64::MAX) };
+
+    fn count(self, lock: Lock) -> bool {
+        lock.at <= self.position && lock.time <= self.time
+    }
+}
+
 impl QuarterState {
     /// The name used in JSON.
     pub fn name(self) -> &'static str {
@@ -242,7 +258,13 @@ impl State {
 
     /// True when it admits nothing at a time: frozen, or reopened until a time that has come.
     pub fn is_closed(&self, quarter: PlanQuarter, now: Timestamp) -> bool {
+        self.is_closed_by(quarter, now, Locks::ALL)
+    }
+
+    /// The same, where only some locks count.
+    pub(crate) fn is_closed_by(&self, quarter: PlanQuarter, now: Timestamp, locks: Locks) -> bool {
         let current = self.quarter_state(quarter);
-        current.is_locked() || current.relocks_at().is_some_and(|until| until <= now)
+        current.lock().is_some_and(|lock| locks.count(lock))
+            || current.relocks_at().is_some_and(|until| until <= now)
     }
 }

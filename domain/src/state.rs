@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
 use crate::entry::Entries;
+use crate::epoch::BeginEpoch;
 use crate::held::Held;
 use crate::ids::{CommandKey, IndicatorId, Origin, Position};
 use crate::indicator::Indicator;
@@ -22,6 +23,8 @@ pub struct State {
     pub office: Option<FoundOffice>,
     /// The rules by which the log is decided from here on; see [`crate::RULES_VERSION`].
     pub rules: u32,
+    /// The epochs after the first, in their order.
+    pub epochs: Vec<BeginEpoch>,
     pub config: Config,
     pub people: People,
     /// In the order of years.

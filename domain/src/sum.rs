@@ -32,6 +32,16 @@ impl Sum {
         self.by_scale[scale] = self.by_scale[scale].saturating_sub(1);
     }
 
+    /// The sum in millionths, and how many parts were written with 0, 1, … 6 decimals. For keeping it.
+    pub fn parts(&self) -> (i128, [u32; Quantity::SCALE_MAX as usize + 1]) {
+        (self.millionths, self.by_scale)
+    }
+
+    /// A sum that was kept by its [`Sum::parts`].
+    pub fn from_parts(millionths: i128, by_scale: [u32; Quantity::SCALE_MAX as usize + 1]) -> Sum {
+        Sum { millionths, by_scale }
+    }
+
     /// The value, with the decimals of the most exact part. Ends where [`Decimal`] does, which is beyond 79 million
     /// of the largest quantities.
     pub fn decimal(&self) -> Decimal {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::entry::{Entry, Reading};
+use crate::ids::Position;
 use crate::sum::Sum;
 use crate::time::{Date, Quarter};
 
@@ -27,8 +28,8 @@ pub struct QuarterTally {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Latest {
     pub on: Date,
-    /// Slot of the entry; slots grow with the position of the record that first counted.
-    pub slot: u32,
+    /// The record that first counted the entry, which orders readings of one day.
+    pub position: Position,
     pub reading: Reading,
 }
 
@@ -37,7 +38,8 @@ pub struct Latest {
 pub struct Tally {
     pub reported: [QuarterTally; 4],
     pub verified: [QuarterTally; 4],
-    /// (day, slot) of every entry of the indicator: finds what stands when the latest reading goes.
+    /// (day, slot) of every entry of the indicator: finds what stands when the latest reading goes. Slots grow with the
+    /// position of the record that first counted the entry.
     pub(crate) by_day: BTreeSet<(Date, u32)>,
 }
 
@@ -62,8 +64,8 @@ impl Tally {
         }
     }
 
-    pub(crate) fn add(&mut self, figure: Figure, slot: u32, entry: &Entry) {
-        self.quarter_mut(figure, entry.quarter).add(slot, entry.on, &entry.reading);
+    pub(crate) fn add(&mut self, figure: Figure, entry: &Entry) {
+        self.quarter_mut(figure, entry.quarter).add(entry.position, entry.on, &entry.reading);
     }
 
     pub(crate) fn quarter_mut(&mut self, figure: Figure, quarter: Quarter) -> &mut QuarterTally {
@@ -75,7 +77,7 @@ impl Tally {
 }
 
 impl QuarterTally {
-    fn add(&mut self, slot: u32, on: Date, reading: &Reading) {
+    pub(crate) fn add(&mut self, position: Position, on: Date, reading: &Reading) {
         self.count += 1;
         match reading {
             Reading::Quantity(quantity) => {
@@ -89,14 +91,14 @@ impl QuarterTally {
             }
             Reading::Text(_) => {}
         }
-        if self.latest.as_ref().is_none_or(|latest| (latest.on, latest.slot) < (on, slot)) {
-            self.latest = Some(Latest { on, slot, reading: reading.clone() });
+        if self.latest.as_ref().is_none_or(|latest| (latest.on, latest.position) < (on, position)) {
+            self.latest = Some(Latest { on, position, reading: reading.clone() });
         }
     }
 
     /// Takes a counted reading out again; answers whether it was the latest.
     #[must_use = "when true, another reading stands as the latest, or none does"]
-    pub(crate) fn remove(&mut self, slot: u32, reading: &Reading) -> bool {
+    pub(crate) fn remove(&mut self, position: Position, reading: &Reading) -> bool {
         self.count = self.count.saturating_sub(1);
         match reading {
             Reading::Quantity(quantity) => {
@@ -110,6 +112,6 @@ impl QuarterTally {
             }
             Reading::Text(_) => {}
         }
-        self.latest.as_ref().is_some_and(|latest| latest.slot == slot)
+        self.latest.as_ref().is_some_and(|latest| latest.position == position)
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crc32c::{crc32c, crc32c_append};
 
@@ -19,6 +20,7 @@ use crate::merkle::{self, Hash};
 use crate::types::LogId;
 
 const FORMAT: u32 = 1;
+const COVERED_DAMAGED: &str = "the row that says what it covers is not what was written";
 /// The table that keeps what the index says about itself.
 const META: u8 = 255;
 const LOG_KEY: &[u8] = b"\xFFlog";
@@ -154,18 +156,38 @@ impl Index {
     /// to another log is set aside and an empty one made. Errors: Folder (locked by another process, or not usable);
     /// Failed or Damaged when not even an empty one can be made.
     pub fn open(dir: &Path, id: &LogId) -> Result<(Index, IndexOpened), IndexError> {
+        Index::open_as(dir, id, Look::Itself, OPEN_WAIT_MAX)
+    }
+
+    /// As [`Index::open`], and walks every row as [`Index::verify`] does: one that lost a row is set aside too. Opening and
+    /// walking together may take `wait_max`.
+    pub fn open_verified(
+        dir: &Path,
+        id: &LogId,
+        wait_max: Duration,
+    ) -> Result<(Index, IndexOpened), IndexError> {
+        Index::open_as(dir, id, Look::EveryRow, wait_max)
+    }
+
+    fn open_as(
+        dir: &Path,
+        id: &LogId,
+        look: Look,
+        wait_max: Duration,
+    ) -> Result<(Index, IndexOpened), IndexError> {
         Disk::default().create_dir(dir).map_err(IndexError::Folder)?;
         let lock = disk::lock(dir, "index.lock").map_err(IndexError::Folder)?;
         let path = dir.join("index");
         let existed = path.exists();
         let mut opened = IndexOpened::default();
-        let db = match open_checked(&path, id, existed) {
+        let look = if existed { look } else { Look::Nothing };
+        let db = match open_checked(&path, id, look, wait_max) {
             Ok(db) => db,
             Err(cause) if existed => {
                 let to = set_aside(dir, &path).map_err(IndexError::Folder)?;
                 tracing::warn!(cause, to = %to.display(), "the index was set aside and is built anew");
                 opened.set_aside = Some(IndexSetAside { to, cause });
-                open_checked(&path, id, false)
+                open_checked(&path, id, Look::Nothing, wait_max)
                     .map_err(|cause| IndexError::Damaged { path: path.clone(), cause })?
             }
             Err(cause) => return Err(IndexError::Damaged { path, cause }),
@@ -214,17 +236,10 @@ impl Index {
     /// take an absent row as an answer only where the log or the state could not know better.
     pub fn verify(&self) -> Result<(), IndexError> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = self.read_covered()?;
-        let mut found = Covered { rows: 0, sum: 0, ..wanted };
-        let mut rows = self.db.range(..[META]);
-        while let Some((key, stored)) = self.guard(|| rows.next().transpose())? {
-            self.value(&key, &stored)?;
-            found.add(&stored);
+        match self.guard(|| differs(&self.db))? {
+            None => Ok(()),
+            Some(cause) => Err(self.damaged(cause)),
         }
-        if found == wanted {
-            return Ok(());
-        }
-        Err(self.damaged(format!("it has {} rows where {} were written", found.rows, wanted.rows)))
     }
 
     /// The value of a row. Errors: Failed, Damaged (the row is not what was written).
@@ -259,7 +274,7 @@ impl Index {
         let Index { db, path, id, writing, _lock } = self;
         let _ = unpanicked(move || drop(db));
         fs::remove_dir_all(&path).map_err(Error::io("remove", &path)).map_err(IndexError::Folder)?;
-        let db = open_checked(&path, &id, false)
+        let db = open_checked(&path, &id, Look::Nothing, OPEN_WAIT_MAX)
             .map_err(|cause| IndexError::Damaged { path: path.clone(), cause })?;
         Ok(Index { db, path, id, writing, _lock })
     }
@@ -267,17 +282,15 @@ impl Index {
     fn read_covered(&self) -> Result<Covered, IndexError> {
         match self.guard(|| self.db.get(COVERED_KEY))? {
             None => Ok(Covered::nothing()),
-            Some(row) => Covered::parse(&row).ok_or_else(|| {
-                self.damaged("the row that says what it covers is not what was written".into())
-            }),
+            Some(row) => Covered::parse(&row).ok_or_else(|| self.damaged(COVERED_DAMAGED.into())),
         }
     }
 
     fn value(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, IndexError> {
-        if stored.len() < 4 || crc32c_append(crc32c(key), &stored[4..]) != u32_at(stored, 0) {
-            return Err(self.damaged(format!("a row of table {} does not match its checksum", key[0])));
+        match is_as_written(key, stored) {
+            true => Ok(stored[4..].to_vec()),
+            false => Err(self.damaged(row_damaged(key))),
         }
-        Ok(stored[4..].to_vec())
     }
 
     fn guard<T>(&self, run: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, IndexError> {
@@ -287,7 +300,7 @@ impl Index {
         }
     }
 
-    fn damaged(&self, cause: String) -> IndexError {
+    pub(crate) fn damaged(&self, cause: String) -> IndexError {
         IndexError::Damaged { path: self.path.clone(), cause }
     }
 }
@@ -334,18 +347,58 @@ fn log_value(id: &LogId) -> Vec<u8> {
     value
 }
 
+fn is_as_written(key: &[u8], stored: &[u8]) -> bool {
+    stored.len() >= 4 && crc32c_append(crc32c(key), &stored[4..]) == u32_at(stored, 0)
+}
+
+fn row_damaged(key: &[u8]) -> String {
+    format!("a row of table {} does not match its checksum", key[0])
+}
+
+/// Walks every row. Some says in what they are not what was written.
+fn differs(db: &sled::Db) -> Result<Option<String>, sled::Error> {
+    let wanted = match db.get(COVERED_KEY)?.map(|row| Covered::parse(&row)) {
+        None => Covered::nothing(),
+        Some(Some(covered)) => covered,
+        Some(None) => return Ok(Some(COVERED_DAMAGED.into())),
+    };
+    let mut found = Covered { rows: 0, sum: 0, ..wanted };
+    for row in db.range(..[META]) {
+        let (key, stored) = row?;
+        if !is_as_written(&key, &stored) {
+            return Ok(Some(row_damaged(&key)));
+        }
+        found.add(&stored);
+    }
+    let told = || format!("it has {} rows where {} were written", found.rows, wanted.rows);
+    Ok((found != wanted).then(told))
+}
+
+/// What opening looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// A new one has nothing to be looked at.
+    Nothing,
+    /// The rows that say what it is.
+    Itself,
+    EveryRow,
+}
+
 /// Opens sled and looks at what it says about itself. Err is why it cannot be used.
-fn open_checked(path: &Path, id: &LogId, existed: bool) -> Result<sled::Db, String> {
+fn open_checked(path: &Path, id: &LogId, look: Look, wait_max: Duration) -> Result<sled::Db, String> {
     let (path, ours) = (path.to_owned(), log_value(id));
-    guarded(OPEN_WAIT_MAX, move || {
+    guarded(wait_max, move || {
         let db = open_sled(&path)?;
-        let row = db.get(LOG_KEY).map_err(|error| format!("it does not answer: {error}"))?;
-        match row {
-            Some(row) if *row == *ours => Ok(db),
+        let silent = |error: sled::Error| format!("it does not answer: {error}");
+        match db.get(LOG_KEY).map_err(silent)? {
+            Some(row) if *row == *ours => match look {
+                Look::EveryRow => differs(&db).map_err(silent)?.map_or(Ok(db), Err),
+                Look::Nothing | Look::Itself => Ok(db),
+            },
             Some(row) if row.get(..4) != Some(&FORMAT.to_le_bytes()) => Err("it has another format".into()),
             Some(_) => Err("it belongs to another log".into()),
             // We wrote it when we made the index, so sled has lost that much and maybe more.
-            None if existed => Err("it does not say which log it belongs to".into()),
+            None if look != Look::Nothing => Err("it does not say which log it belongs to".into()),
             None => {
                 let written = db.insert(LOG_KEY, ours).and_then(|_| db.flush());
                 written.map_err(|error| format!("it cannot be written: {error}"))?;

@@ -11,7 +11,7 @@ use crate::disk;
 use crate::error::{Error, Result};
 
 /// How long opening may take before it counts as hung.
-pub(crate) const OPEN_WAIT_MAX: Duration = Duration::from_secs(10);
+pub const OPEN_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long to wait for a handle that was just dropped to let go of sled's own lock.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(3);
 /// Enough for the index's hot pages, small enough for a laptop.

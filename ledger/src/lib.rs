@@ -6,7 +6,7 @@
 //! * [`LogReader`] reads what is durable, while the log grows.
 //! * [`verify`] re-hashes everything; [`salvage`] reads around damage; [`LogBuilder`] writes a log anew.
 //! * [`Tree`] proves records and that a log only grew; [`Signer`] signs checkpoints and never two that disagree.
-//! * [`Index`] and [`Snapshots`] are caches: any may be deleted, all can be rebuilt from the log.
+//! * [`Index`], [`Postings`] on it, and [`Snapshots`] are caches: any may be deleted, all can be rebuilt from the log.
 //!
 //! *Architecture invariant:* nothing here decodes a record, knows a clock, or starts an async task.
 
@@ -24,6 +24,7 @@ mod log;
 mod mend;
 pub mod merkle;
 mod paths;
+mod postings;
 mod proof;
 mod reader;
 mod recorder;
@@ -44,12 +45,14 @@ pub use disk::{Disk, NewFile};
 pub use error::{Error, IndexError, Result};
 pub use frame::{COMMIT_BYTES_MAX, LEAF_BYTES_MAX};
 pub use index::{Index, IndexBatch, IndexOpened, IndexRow, IndexRows, IndexSetAside};
+pub use index_guard::OPEN_WAIT_MAX;
 pub use log::{Cut, Log, LogOptions, Opened, SEGMENT_BYTES_DEFAULT};
 pub use mend::{Claim, Hold, claims, exchange, hold};
 pub use merkle::Hash;
 pub use paths::{verify_consistency, verify_inclusion};
+pub use postings::{Postings, Subject, Table, put_varint, take_varint};
 pub use proof::{LogProof, ProofError};
-pub use reader::{Commits, LogReader};
+pub use reader::{Commits, LogReader, Picked};
 pub use recorder::{Op, Recorder};
 pub use salvage::{Found, salvage};
 pub use signer::{SignError, Signer, check_signed};

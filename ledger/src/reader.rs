@@ -1,5 +1,8 @@
 //! Reading what is durable, also while the log grows.
 
+use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +13,11 @@ use crate::recover::{POINT_EVERY_BYTES, recover};
 use crate::scan::{Point, Scan};
 use crate::segment::{self, FRAMES_AT};
 use crate::types::{Commit, CommitView, Entry, Head, LogId};
+
+/// What is picked this near is read through rather than looked for: about as many records as lie between two known frames.
+const NEAR_RECORDS: u64 = 512;
+/// Entries that are copied out of a commit one by one.
+const NEAR_ENTRIES: usize = 8;
 
 /// A segment as readers know it.
 #[derive(Debug, Clone)]
@@ -156,6 +164,13 @@ impl LogReader {
         Commits { reader: self.clone(), position: from.max(1), scan: None, failed: false }
     }
 
+    /// The records at some positions, which ascend: each with its position, in their order. Reads a commit once, whatever is
+    /// wanted of it, and skips what lies far between. Ends past the head, and after an error. Errors: Io, Damaged.
+    pub fn pick<P: IntoIterator<Item = u64>>(&self, positions: P) -> Picked<P::IntoIter> {
+        let wanted = positions.into_iter().peekable();
+        Picked { commits: self.iter(1), wanted, taken: VecDeque::new(), failed: false }
+    }
+
     pub(crate) fn durable(&self) -> MutexGuard<'_, Durable> {
         // Every change is a whole assignment, so what a panicking thread left is consistent.
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
@@ -231,6 +246,61 @@ impl Commits {
             }
         }
     }
+}
+
+impl Commits {
+    /// Goes on at a later position.
+    fn seek(&mut self, position: u64) {
+        assert!(position >= self.position, "BUG: what is picked does not ascend");
+        if position - self.position > NEAR_RECORDS {
+            self.scan = None;
+        }
+        self.position = position;
+    }
+}
+
+/// See [`LogReader::pick`].
+#[derive(Debug)]
+pub struct Picked<P: Iterator<Item = u64>> {
+    commits: Commits,
+    wanted: Peekable<P>,
+    /// What of the last commit was wanted.
+    taken: VecDeque<(u64, Entry)>,
+    failed: bool,
+}
+
+impl<P: Iterator<Item = u64>> Iterator for Picked<P> {
+    type Item = Result<(u64, Entry)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.taken.is_empty() && !self.failed {
+            let Picked { commits, wanted, taken, .. } = self;
+            commits.seek(*wanted.peek()?);
+            let read = commits.read(|frame| taken.extend(wanted_of(frame, wanted)));
+            if let Err(error) = read {
+                self.failed = true;
+                return Some(Err(error));
+            }
+        }
+        self.taken.pop_front().map(Ok)
+    }
+}
+
+fn wanted_of(
+    frame: &Frame<'_>,
+    wanted: &mut Peekable<impl Iterator<Item = u64>>,
+) -> impl Iterator<Item = (u64, Entry)> {
+    let positions: Vec<u64> =
+        std::iter::from_fn(|| wanted.next_if(|position| *position <= frame.size_after)).collect();
+    // One entry is found by adding up the lengths of those before it, so many are copied out together.
+    let all = (positions.len() > NEAR_ENTRIES).then(|| frame.to_commit().entries);
+    let entries: Vec<Entry> = match all {
+        Some(mut all) => {
+            positions.iter().map(|at| mem::take(&mut all[(at - frame.first) as usize])).collect()
+        }
+        None => positions.iter().map(|position| frame.entry(*position)).collect(),
+    };
+    positions.into_iter().zip(entries)
 }
 
 impl Iterator for Commits {

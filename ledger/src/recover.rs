@@ -10,6 +10,8 @@ use crate::scan::{Point, Scan, Step};
 use crate::segment::{self, FRAMES_AT, SegmentHead, Slot};
 use crate::types::{Head, LogId};
 
+/// An unfinished commit ends in the page of its last byte that is not zero; behind that is space that was reserved.
+const PAGE_BYTES: u64 = 4096;
 /// Distance of the points that the reader keeps in memory.
 pub(crate) const POINT_EVERY_BYTES: u64 = 64 << 10;
 
@@ -25,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) kept_commits: u64,
     /// An invalid end that no slot vouches for: from `end_offset` of the last segment to this offset.
     pub(crate) tail_end: Option<u64>,
+    /// The last segment's length, but for such an end: from its last frame up to here it is zeros.
+    pub(crate) reserved_to: u64,
     pub(crate) damaged_slots: Vec<(u64, u64)>,
     /// Segments, by first position, that do not say that they have ended: a crash came between, or a slot is damaged.
     pub(crate) unsealed: Vec<(u64, Slot)>,
@@ -66,6 +70,7 @@ pub(crate) fn recover(dir: &Path, id: &LogId) -> Result<Recovered> {
         slot,
         kept_commits: scanned.kept_commits,
         tail_end: scanned.tail_end,
+        reserved_to: scanned.reserved_to,
         damaged_slots,
         unsealed,
     })
@@ -115,6 +120,7 @@ struct LastSegment<'a> {
     slot_met: bool,
     kept_commits: u64,
     tail_end: Option<u64>,
+    reserved_to: u64,
 }
 
 impl<'a> LastSegment<'a> {
@@ -131,6 +137,7 @@ impl<'a> LastSegment<'a> {
             slot_met: false,
             kept_commits: 0,
             tail_end: None,
+            reserved_to: FRAMES_AT,
         };
         last.meet_slot(from)?;
         while last.step(&mut scan)? {}
@@ -154,11 +161,19 @@ impl<'a> LastSegment<'a> {
             }
             Step::End => {
                 self.refuse_if_short()?;
+                self.reserved_to = self.file_bytes;
                 Ok(false)
             }
             Step::Invalid(invalid, extent) => {
+                let at = scan.point();
+                let zeros_from = scan.zeros_from()?;
+                if self.slot_met && zeros_from == at.offset {
+                    self.reserved_to = self.file_bytes;
+                    return Ok(false);
+                }
                 self.judge(scan, invalid, extent)?;
-                self.tail_end = Some(self.file_bytes);
+                self.tail_end = Some(zeros_from.next_multiple_of(PAGE_BYTES).min(self.file_bytes));
+                self.reserved_to = at.offset;
                 Ok(false)
             }
         }

@@ -73,6 +73,10 @@ fn salvage_segment(file: &Path, mut scan: Scan, file_bytes: u64, each: &mut impl
             Step::Invalid(invalid, extent) => (invalid, extent),
         };
         let at = scan.point();
+        if scan.zeros_from()? == at.offset {
+            // Space that the writer had reserved.
+            return Ok(());
+        }
         let next = scan.find_after(extent)?;
         each(Found::Damage {
             file: file.to_owned(),

@@ -147,6 +147,24 @@ impl Scan {
         Ok(None)
     }
 
+    /// Where the zeros begin that the file ends with; its limit when it ends with something else.
+    pub(crate) fn zeros_from(&mut self) -> Result<u64> {
+        let (here, mut from, mut at) = (self.next, self.next.offset, self.next.offset);
+        while at < self.limit {
+            self.next.offset = at;
+            let wanted = (self.limit - at).min(CHUNK_BYTES as u64);
+            if !self.fill(wanted)? {
+                break;
+            }
+            if let Some(last) = self.ahead()[..wanted as usize].iter().rposition(|byte| *byte != 0) {
+                from = at + last as u64 + 1;
+            }
+            at += wanted;
+        }
+        self.resume(here);
+        Ok(from)
+    }
+
     fn find_magic(&mut self, from: u64) -> Result<Option<u64>> {
         let mut at = from;
         while at + (MAGIC.len() as u64) <= self.limit {

@@ -88,12 +88,49 @@ impl Signer {
         office: Uuid,
         key: SigningKey,
     ) -> Result<Signer, SignError> {
+        let signer = Signer::open_unchecked_on(disk, reader, office, key)?;
+        signer.check()?;
+        Ok(signer)
+    }
+
+    /// As [`Signer::open`], for whoever asks [`Signer::check`] and lets nothing be written where it says no.
+    /// Errors: Damaged, Log.
+    pub fn open_unchecked(reader: &LogReader, office: Uuid, key: SigningKey) -> Result<Signer, SignError> {
+        Signer::open_unchecked_on(Disk::default(), reader, office, key)
+    }
+
+    fn open_unchecked_on(
+        disk: Disk,
+        reader: &LogReader,
+        office: Uuid,
+        key: SigningKey,
+    ) -> Result<Signer, SignError> {
         let file = reader.dir().join("checkpoint");
         let last = last_signed(&file, office, &key.verifying_key())?;
         let tree = Tree::open_on(disk.clone(), reader).map_err(SignError::Log)?;
-        let signer = Signer { office, key, reader: reader.clone(), tree, file, last, disk };
-        signer.signed_frontier(&signer.head())?;
-        Ok(signer)
+        Ok(Signer { office, key, reader: reader.clone(), tree, file, last, disk })
+    }
+
+    /// Compares the log with what was signed last. Errors: all of [`SignError`].
+    pub fn check(&self) -> Result<(), SignError> {
+        self.signed_frontier(&self.head()).map(|_| ())
+    }
+
+    /// Reads a note that somebody shows, if this key signed it for this office.
+    pub fn read(&self, note: &str) -> Result<SignedCheckpoint, CheckpointError> {
+        SignedCheckpoint::open(note, self.office, &self.verifying_key())
+    }
+
+    /// Whether the log begins with what a checkpoint says, whoever showed it. Errors: of the log.
+    pub fn holds(&self, checkpoint: &Checkpoint) -> Result<bool, Error> {
+        if checkpoint.size > self.reader.head().size {
+            return Ok(false);
+        }
+        let root = match self.reader.root_at(checkpoint.size)? {
+            Some(root) => root,
+            None => self.tree.root(checkpoint.size)?,
+        };
+        Ok(root == checkpoint.root)
     }
 
     /// The last checkpoint that was signed.
@@ -104,6 +141,11 @@ impl Signer {
     /// The key that its signatures are checked with.
     pub fn verifying_key(&self) -> VerifyingKey {
         self.key.verifying_key()
+    }
+
+    /// Whose log it is.
+    pub fn office(&self) -> Uuid {
+        self.office
     }
 
     /// The tree of the log, for proofs.

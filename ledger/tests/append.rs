@@ -3,7 +3,9 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::fs;
 use std::thread;
 
 use common::*;
@@ -140,6 +142,57 @@ fn a_crash_in_a_rotation_leaves_a_log_that_opens() {
             assert_eq!(verify(&log.reader()).unwrap().size, size + 1);
         }
     }
+}
+
+/// A writer of many small commits fills space ahead of them; one of few does not, and none leaves it behind.
+#[test]
+fn space_is_reserved_for_small_commits_and_given_back() {
+    let dir = folder();
+    let options = LogOptions { segment_bytes: 300_000, disk: Disk::default() };
+    let mut log = Log::create_with(dir.path(), OFFICE, 1, options).unwrap();
+    let length = |n: usize| fs::metadata(&segments(dir.path())[n]).unwrap().len();
+    let mut lengths = BTreeSet::new();
+    for seed in 0..1_000 {
+        log.append(&entries(seed, 3)).unwrap();
+        lengths.insert(length(0));
+        assert_eq!(lengths.len() <= 4, seed < 4, "{seed}: {lengths:?}");
+    }
+    assert!((6..9).contains(&lengths.len()), "one for each filling: {lengths:?}");
+    // A rotation gives it back, and so does the end.
+    let large = Entry { leaf: vec![1; 60_000], aside: vec![0; 240_000] };
+    log.append(std::slice::from_ref(&large)).unwrap();
+    let before = verify(&LogReader::open_read_only(dir.path(), &OFFICE).unwrap()).unwrap();
+    let first = length(0);
+    assert!(first < *lengths.last().unwrap(), "{first}");
+    for seed in 0..9 {
+        log.append(&entries(seed, 1)).unwrap();
+    }
+    let last = segments(dir.path()).len() - 1;
+    let reserved = length(last);
+    log.close().unwrap();
+    assert!(length(last) < reserved, "{reserved}");
+    let (log, opened) = Log::open(dir.path(), OFFICE).unwrap();
+    assert_eq!((opened.cut, log.head().size), (None, before.size + 9));
+    assert!(verify(&log.reader()).is_ok());
+}
+
+/// The frame itself may still fit where the space for others does not.
+#[test]
+fn a_disk_too_full_to_reserve_space_takes_what_fits() {
+    let dir = folder();
+    let faults = Recorder::default();
+    let options = LogOptions { disk: faults.clone().into(), ..LogOptions::default() };
+    let mut log = Log::create_with(dir.path(), OFFICE, 1, options).unwrap();
+    for seed in 0..20 {
+        if seed == 4 {
+            faults.fail_write(0, 1_000);
+        }
+        log.append(&entries(seed, 2)).unwrap();
+    }
+    drop(log);
+    let (log, opened) = Log::open(dir.path(), OFFICE).unwrap();
+    assert_eq!((log.head().size, opened.cut), (40, None));
+    assert!(verify(&log.reader()).is_ok());
 }
 
 /// FAULTS L3 and L4.

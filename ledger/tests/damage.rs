@@ -247,18 +247,77 @@ fn a_commit_inside_a_record_is_not_taken_for_one() {
 }
 
 #[test]
-fn a_tail_of_zeros_is_set_aside_each_time_under_its_own_name() {
+fn an_unfinished_tail_is_set_aside_each_time_under_its_own_name() {
     let dir = folder();
     small(dir.path(), u64::MAX).close().unwrap();
     let path = &segments(dir.path())[0];
     for n in 1..=3 {
-        let length = fs::metadata(path).unwrap().len();
-        File::options().write(true).open(path).unwrap().set_len(length + 5_000).unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        bytes.extend([7; 5_000]);
+        fs::write(path, bytes).unwrap();
         let (log, opened) = Log::open(dir.path(), OFFICE).unwrap();
         let cut = opened.cut.unwrap();
         assert_eq!((log.head().size, cut.bytes), (6, 5_000));
         assert_eq!(cut.file, dir.path().join(format!("cut-00000000000000000007-{n}.bin")));
     }
+}
+
+/// Space that a writer had reserved and did not come to use or to give back.
+#[test]
+fn zeros_behind_the_last_commit_are_space_to_go_on_in() {
+    for zeros in [1, 27, 28, 5_000, 200_000] {
+        let dir = folder();
+        small(dir.path(), u64::MAX).close().unwrap();
+        let path = &segments(dir.path())[0];
+        let length = fs::metadata(path).unwrap().len();
+        File::options().write(true).open(path).unwrap().set_len(length + zeros).unwrap();
+        assert_eq!(LogReader::open_read_only(dir.path(), &OFFICE).unwrap().tail_bytes(), 0);
+        let (mut log, opened) = Log::open(dir.path(), OFFICE).unwrap();
+        assert_eq!((opened.cut, opened.kept_commits), (None, 0));
+        assert!(salvaged(dir.path()).1.is_empty());
+        let head = log.append(&entries(9, 1)).unwrap();
+        assert_eq!(verify(&log.reader()).unwrap().root, head.root);
+        log.close().unwrap();
+        assert_eq!(salvaged(dir.path()).1, [], "nothing is left of them");
+        let (log, opened) = Log::open(dir.path(), OFFICE).unwrap();
+        assert_eq!((log.head(), opened.kept_commits), (head, 0));
+    }
+}
+
+/// The same zeros where commits were: the head slot knows better.
+#[test]
+fn zeros_in_the_place_of_commits_are_damage() {
+    let dir = folder();
+    small(dir.path(), u64::MAX).close().unwrap();
+    let path = &segments(dir.path())[0];
+    let bytes = fs::read(path).unwrap();
+    for start in frames(&bytes) {
+        let mut zeroed = bytes.clone();
+        zeroed[start..].fill(0);
+        fs::write(path, &zeroed).unwrap();
+        let error = Log::open(dir.path(), OFFICE).unwrap_err();
+        assert!(matches!(error, Error::Damaged { offset, .. } if offset == start as u64), "{error}");
+        assert_eq!(fs::read(path).unwrap(), zeroed, "a refused log was changed");
+    }
+}
+
+/// A power cut can keep the end of the last write and not its beginning.
+#[test]
+fn an_unfinished_commit_in_reserved_space_is_set_aside_without_the_space() {
+    let dir = folder();
+    small(dir.path(), u64::MAX).close().unwrap();
+    let path = &segments(dir.path())[0];
+    let mut bytes = fs::read(path).unwrap();
+    let end = bytes.len();
+    bytes.resize(end + 100_000, 0);
+    bytes[end + 5_000] = 7;
+    fs::write(path, &bytes).unwrap();
+    let (log, opened) = Log::open(dir.path(), OFFICE).unwrap();
+    let cut = opened.cut.unwrap();
+    assert_eq!(log.head().size, 6);
+    assert!((5_001..=5_001 + 4_096).contains(&cut.bytes), "{}", cut.bytes);
+    assert_eq!(fs::read(&cut.file).unwrap(), bytes[end..end + cut.bytes as usize]);
+    assert_eq!(fs::metadata(path).unwrap().len(), end as u64);
 }
 
 #[test]

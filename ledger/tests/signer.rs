@@ -9,7 +9,7 @@ use std::path::Path;
 use common::*;
 use ed25519_dalek::SigningKey;
 use renaksi_ledger::{
-    Checkpoint, CheckpointError, Error, Log, LogProof, LogReader, Op, ProofError, Recorder, SignError,
+    Checkpoint, CheckpointError, Error, Head, Log, LogProof, LogReader, Op, ProofError, Recorder, SignError,
     SignedCheckpoint, Signer, Tree, check_signed, verify_consistency,
 };
 use tempfile::TempDir;
@@ -267,4 +267,40 @@ fn a_proof_is_checked_with_the_public_key_and_the_record_alone() {
             assert!(!holds, "byte {at}");
         }
     }
+}
+
+#[test]
+fn a_note_that_is_shown_is_held_against_the_log() {
+    let (dir, signed) = restored();
+    let reader = at(dir.path());
+    let signer = Signer::open_unchecked(&reader, OFFICE.office, key()).unwrap();
+    assert!(matches!(signer.check(), Err(SignError::Behind { .. })));
+    assert_eq!(signer.read(signed.note()).unwrap(), signed);
+    assert!(!signer.holds(&signed.checkpoint()).unwrap(), "the log is shorter");
+    let Head { size, root, epoch } = reader.head();
+    let head = Checkpoint { office: OFFICE.office, epoch, size, root };
+    assert!(signer.holds(&head).unwrap());
+    assert!(!signer.holds(&Checkpoint { root: [7; 32], ..head }).unwrap(), "another history");
+    // Also where no commit ends.
+    let root = signer.tree().root(2).unwrap();
+    assert!(signer.holds(&Checkpoint { size: 2, root, ..head }).unwrap());
+    let other = Signer::open_unchecked(&reader, OFFICE.office, key()).unwrap();
+    let forged = signed.note().replacen("\n6\n", "\n7\n", 1);
+    assert!(matches!(other.read(&forged), Err(CheckpointError::BadSignature(_))));
+}
+
+#[test]
+fn in_a_new_epoch_a_log_that_was_behind_is_signed_again() {
+    let (dir, before) = restored();
+    let (mut log, _) = Log::open(dir.path(), OFFICE).unwrap();
+    log.begin_epoch(2).unwrap();
+    log.append(&entries(7, 1)).unwrap();
+    let mut signer = signer(&log.reader()).unwrap();
+    let signed = signer.sign().unwrap().clone();
+    assert_eq!((signed.checkpoint().epoch, signed.checkpoint().size), (2, 4));
+    assert!(!signer.holds(&before.checkpoint()).unwrap());
+    log.append(&entries(8, 3)).unwrap();
+    let next = signer.sign().unwrap().checkpoint();
+    let path = signer.tree().consistency(4, next.size).unwrap();
+    assert!(verify_consistency(4, &signed.checkpoint().root, next.size, &next.root, &path));
 }

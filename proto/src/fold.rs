@@ -26,6 +26,7 @@ impl Fold {
     pub fn absorb(&mut self, leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> {
         let (record, stored) = decode_record(leaf)?;
         host_keeps_to_its_own(&self.state, &record)?;
+        only_after_its_epoch(&self.state, &record)?;
         self.absorb_decoded(&record, &stored.command);
         Ok((record, stored))
     }
@@ -56,6 +57,30 @@ impl Fold {
     /// A fold that goes on from a state and its chain heads.
     pub fn resume(state: State, chains: Vec<ChainHash>) -> Self {
         Self { state, chains }
+    }
+}
+
+/// Folds the next leaf on to an office for its figures alone ([`State::for_figures`]).
+///
+/// # Errors
+/// As [`Fold::absorb`].
+pub fn absorb_figures(figures: &mut State, leaf: &[u8]) -> Result<(), DecodeError> {
+    let (record, _) = decode_record(leaf)?;
+    host_keeps_to_its_own(figures, &record)?;
+    only_after_its_epoch(figures, &record)?;
+    apply(figures, &record);
+    Ok(())
+}
+
+/// What is offered again was recorded in an epoch that ended: no other record has a time of decision beside its own.
+fn only_after_its_epoch(state: &State, record: &Record) -> Result<(), DecodeError> {
+    let envelope = &record.envelope;
+    let proper = envelope.restored.as_ref().is_none_or(|restored| {
+        state.may_be_restored(envelope.origin, restored) && restored.time <= record.time
+    });
+    match proper {
+        true => Ok(()),
+        false => Err(DecodeError::Field { message: "Record", field: "restored" }),
     }
 }
 

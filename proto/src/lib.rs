@@ -2,7 +2,7 @@
 //!
 //! [`log`] are the permanent messages, [`wire`] what goes over the network. [`convert`] turns stored bytes into the types
 //! of the rules and back; [`fold`] folds a log's leaves into a state; [`chain`] holds the hashes and signatures that a
-//! device puts on its work.
+//! device puts on its work; [`trail`] says what a record concerns.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -12,6 +12,7 @@ pub mod clock;
 pub mod convert;
 pub mod fold;
 pub mod snapshot;
+pub mod trail;
 
 mod generated {
     #![allow(missing_debug_implementations, clippy::large_enum_variant)]

@@ -83,16 +83,20 @@ pub fn choose(data: &Data, wanted: Option<&str>) -> Result<Data, ServerError> {
             false => Err(ServerError::AmbiguousOffice { known: labels(&offices(data)?) }),
         };
     };
-    let all = offices(data)?;
+    meant(&offices(data)?, wanted).map(|office| office.data)
+}
+
+/// The one of some offices that a person names, as [`choose`] understands it.
+pub fn meant(all: &[Listed], wanted: &str) -> Result<Listed, ServerError> {
     let text = folded(wanted);
-    let whole = matching(&all, |name, id| name == text || id == text);
+    let whole = matching(all, |name, id| name == text || id == text);
     let found = match whole.is_empty() {
-        true => matching(&all, |name, id| name.contains(&text) || id.starts_with(&text)),
+        true => matching(all, |name, id| name.contains(&text) || id.starts_with(&text)),
         false => whole,
     };
     match found.as_slice() {
-        [one] => Ok(one.data.clone()),
-        [] => Err(ServerError::UnknownOffice { wanted: wanted.to_owned(), known: labels(&all) }),
+        [one] => Ok(one.clone()),
+        [] => Err(ServerError::UnknownOffice { wanted: wanted.to_owned(), known: labels(all) }),
         several => Err(ServerError::AmbiguousOffice { known: labels(several) }),
     }
 }

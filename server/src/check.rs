@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
 use crate::backup;
+use crate::behind;
 use crate::catalog::{self, Listed};
 use crate::data::Data;
 use crate::error::ServerError;
@@ -113,7 +114,11 @@ pub async fn list(data: &Data) -> Result<Vec<OfficeLine>, ServerError> {
         states.extend(answer.into_inner().offices.into_iter().map(|office| (office.office, office.state)));
     }
     let line = |office: Listed| OfficeLine {
-        state: states.remove(office.id.as_bytes().as_slice()).unwrap_or_else(|| CLOSED.to_owned()),
+        state: match states.remove(office.id.as_bytes().as_slice()) {
+            Some(state) => state,
+            None if behind::is_noted(&office.data) => "LOG_BEHIND".to_owned(),
+            None => CLOSED.to_owned(),
+        },
         id: office.id,
         name: office.name,
         rehearsal: office.rehearsal,
@@ -136,6 +141,8 @@ pub async fn check(data: &Data) -> Result<Checked, ServerError> {
             position: answer.position,
             root: answer.root.try_into().unwrap_or_default(),
             epoch: answer.epoch,
+            // Nobody asks.
+            epochs: Vec::new(),
             state_hash: answer.state_hash.try_into().unwrap_or_default(),
             live_entries: answer.live_entries,
             // Whoever opened the log set it aside, and said so.
@@ -147,6 +154,9 @@ pub async fn check(data: &Data) -> Result<Checked, ServerError> {
     let checked = match LogReader::open_read_only(&data.office("log"), &id) {
         Ok(reader) => {
             let checked = office::check(&reader, id, None)?;
+            if let Some(gap) = behind::noted(data, &reader, &checked)? {
+                return Err(ServerError::Behind(Box::new(gap)));
+            }
             log_key::check(data, &reader, file.office)?;
             checked
         }

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::error::ServerError;
 
 const SERVER_FILE: &str = "server.json";
+const LOCK: &str = "serve.lock";
 /// Ends the name of a folder in which an office is being made.
 const MAKING: &str = "new";
 
@@ -93,6 +94,11 @@ impl Data {
         Self { dir: self.dir.clone(), added: Some(self.offices().join(format!("{office}.{MAKING}"))) }
     }
 
+    /// The same folder, seen from an office that is put together in `folder`, whose name begins with its id.
+    pub(crate) fn at(&self, folder: &Path) -> Self {
+        Self { dir: self.dir.clone(), added: Some(folder.to_owned()) }
+    }
+
     /// The same folder, seen from the office that `init` made.
     pub fn first(&self) -> Self {
         Self::new(&self.dir)
@@ -123,12 +129,19 @@ impl Data {
         self.dir.join("offices")
     }
 
+    /// The folder of the office.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.added.clone().unwrap_or_else(|| self.dir.join("office"))
+    }
+
+    /// Whether a server ever ran on the folder.
+    pub(crate) fn was_served(&self) -> bool {
+        self.dir.join(LOCK).exists()
+    }
+
     /// A file or folder of the office.
     pub fn office(&self, name: &str) -> PathBuf {
-        match &self.added {
-            Some(folder) => folder.join(name),
-            None => self.dir.join("office").join(name),
-        }
+        self.folder().join(name)
     }
 
     /// What `init` wrote; of an office that was added, with what its own file says.
@@ -206,7 +219,7 @@ impl Data {
     /// # Errors
     /// [`ServerError::InUse`] when another process holds it.
     pub fn lock(&self) -> Result<File, ServerError> {
-        let path = self.dir.join("serve.lock");
+        let path = self.dir.join(LOCK);
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(ServerError::file("open", &path))?;
         match file.try_lock() {

@@ -6,6 +6,7 @@ use renaksi_domain::{Code, Rejection};
 use renaksi_ledger::{LogId, SignError};
 
 use crate::backup::BackupError;
+use crate::behind::Gap;
 
 /// Why a server command failed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,12 @@ pub enum ServerError {
         #[source]
         source: SignError,
     },
+    /// The log lacks what its key signed.
+    #[error(
+        "the log of office {} ends at {}, but a checkpoint was signed at {}: the office takes no writes",
+        _0.here.office, _0.here, _0.seen
+    )]
+    Behind(Box<Gap>),
     /// A record that cannot be folded.
     #[error("record {position} of the log cannot be read")]
     Record {
@@ -140,7 +147,7 @@ impl ServerError {
             Self::Refused(cause) if cause.code.is_permission() => 6,
             Self::Refused(_) | Self::OfficeExists(_) | Self::NameTaken(_) | Self::NoOffice(_) => 4,
             Self::Checkpoint { source: SignError::Log(source), .. } if !is_damage(source) => 1,
-            Self::Checkpoint { .. } => 7,
+            Self::Checkpoint { .. } | Self::Behind(_) => 7,
             Self::Differs { .. } | Self::Record { .. } | Self::LogLost(_) => 7,
             Self::Running { exit, .. } => *exit,
             Self::Backup(error) => error.exit_code(),
@@ -166,7 +173,9 @@ impl ServerError {
             Self::Unreadable { .. } | Self::RehearsalFlag { .. } => "FILE_DAMAGED".into(),
             Self::NewerRules { .. } => "RELEASE_TOO_OLD".into(),
             Self::Running { code, .. } => code.clone(),
-            Self::Checkpoint { source: SignError::Behind { .. }, .. } => "LOG_BEHIND".into(),
+            Self::Behind(_) | Self::Checkpoint { source: SignError::Behind { .. }, .. } => {
+                "LOG_BEHIND".into()
+            }
             Self::Checkpoint { source: SignError::Contradicts { .. }, .. } => {
                 "LOG_CONTRADICTS_CHECKPOINT".into()
             }
@@ -231,9 +240,11 @@ impl ServerError {
                     .into()
             }
             Self::Log { .. } => "start the server again; if it stays, keep the folder and report it".into(),
-            Self::Checkpoint { source: SignError::Behind { .. } | SignError::Contradicts { .. }, .. } => {
-                "nothing was changed; put the newest backup of the folder office/log in place, with its checkpoint, or \
-                 the records of a device that has them"
+            Self::Behind(_)
+            | Self::Checkpoint { source: SignError::Behind { .. } | SignError::Contradicts { .. }, .. } => {
+                "stop the server and take what is missing from a device that has it, or from a newer backup: renaksid \
+                 restore --from-replica DEVICE --data DIR; where nobody has it, go on without: renaksid epoch new \
+                 --reason R --data DIR, and devices offer again what they have"
                     .into()
             }
             Self::Checkpoint { source: SignError::Damaged { file, .. }, .. } => damaged_file_hint(file),
@@ -278,6 +289,11 @@ impl ServerError {
             Self::Refused(cause) => {
                 cause.stored_details().map(|(key, value)| (&**key, value.to_string())).collect()
             }
+            Self::Behind(gap) => vec![
+                ("here", gap.here.size.to_string()),
+                ("seen", gap.seen.size.to_string()),
+                ("epoch", gap.seen.epoch.to_string()),
+            ],
             Self::UnknownOffice { known, .. } | Self::AmbiguousOffice { known } => {
                 vec![("candidates", known.join(", "))]
             }

@@ -186,6 +186,7 @@ mod tests {
         let incarnation = |number| Incarnation {
             device: DeviceId(number),
             uuid: Uuid::from_u128(u128::from(number)),
+            enrolled: 0,
             last_sequence: 0,
             last_time: renaksi_domain::time::Timestamp(0),
         };

@@ -9,20 +9,21 @@ use uuid::Uuid;
 use crate::data::{Data, write_private};
 use crate::error::ServerError;
 
-/// The signer of an office's log, with its key; makes the key of a log that was never signed.
+/// The signer of an office's log, with its key; makes the key of a log that was never signed. Whether the log is the one that
+/// was signed, its caller has to ask.
 ///
 /// # Errors
-/// [`ServerError::Checkpoint`] when the log is not the one that was signed: it must not be written to then.
+/// [`ServerError::Checkpoint`] when what was signed cannot be read.
 /// [`ServerError::Unreadable`] when the key is damaged, or missing though something was signed with it.
 pub fn signer(data: &Data, reader: &LogReader, office: Uuid) -> Result<Signer, ServerError> {
     let key = read_or_make(&data.office("log.key"), reader.dir())?;
-    Signer::open(reader, office, key).map_err(|source| ServerError::Checkpoint { office, source })
+    Signer::open_unchecked(reader, office, key).map_err(|source| ServerError::Checkpoint { office, source })
 }
 
 /// Compares a log that nobody serves with what was signed for it; changes nothing.
 ///
 /// # Errors
-/// As [`signer`].
+/// [`ServerError::Checkpoint`] when the log is not the one that was signed; as [`signer`].
 pub fn check(data: &Data, reader: &LogReader, office: Uuid) -> Result<(), ServerError> {
     let Some(key) = read(&data.office("log.key"), reader.dir())? else { return Ok(()) };
     let checked = renaksi_ledger::check_signed(reader, office, &key.verifying_key());

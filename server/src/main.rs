@@ -46,6 +46,9 @@ enum Command {
     Backup(console::backup::Args),
     /// Restores a backup into an empty folder, or mends a damaged or short log of the same office.
     Restore(console::restore::Args),
+    /// What to do where signed records are lost and nobody has them.
+    #[command(subcommand)]
+    Epoch(console::epoch::Command),
     /// Several offices on one server.
     #[command(subcommand)]
     Office(OfficeCommand),
@@ -183,6 +186,7 @@ async fn main() -> ExitCode {
         Command::Office(OfficeCommand::List(args)) => args.json,
         Command::Backup(args) => args.json,
         Command::Restore(args) => args.json,
+        Command::Epoch(console::epoch::Command::New(args)) => args.json,
     };
     let done = match cli.command {
         Command::Init(args) => init(args).await,
@@ -192,7 +196,11 @@ async fn main() -> ExitCode {
         Command::Office(OfficeCommand::Add(args)) => add_office(args).await,
         Command::Office(OfficeCommand::List(args)) => list_offices(args).await,
         Command::Backup(args) => console::backup::run(args).await,
-        Command::Restore(args) => console::restore::run(&args),
+        Command::Restore(args) => match console::restore::run(&args) {
+            Ok(exit) => return ExitCode::from(exit),
+            Err(error) => Err(error),
+        },
+        Command::Epoch(console::epoch::Command::New(args)) => console::epoch::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,11 @@
 //! One open office: its log, the state folded from it, and the threads that write.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, mpsc};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
+use renaksi_domain::epoch::BeginEpoch;
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_domain::people::People;
@@ -18,16 +20,19 @@ use renaksi_proto::snapshot;
 use tokio::sync::{oneshot, watch};
 
 use crate::alarm::{Alarm, Alarms};
+use crate::behind::{self, Gap, Mark};
 use crate::data::{Data, ServerFile, private_folder};
 use crate::directory::Directory;
 use crate::error::ServerError;
 use crate::invites::Invites;
 use crate::log_key;
 use crate::office_index::OfficeIndex;
+use crate::people::host_error;
 use crate::push::Push;
 use crate::sightings::Sightings;
 use crate::status::Fault;
-use crate::writer::{Behind, HostAct, HostError, Job, NotDurable, PushAnswer, Writer};
+use crate::unindexed::{self, Follower, Unindexed};
+use crate::writer::{HostAct, HostError, Job, NotDurable, PushAnswer, Writer};
 
 /// Jobs that may wait; beyond, callers wait to hand theirs over.
 const QUEUE_JOBS: usize = 1_024;
@@ -46,7 +51,11 @@ pub struct Shared {
     /// A copy for authentication, which must not wait for a disk.
     people: RwLock<Arc<People>>,
     index: Mutex<OfficeIndex>,
+    /// Beside the lock, which the index thread holds while it writes.
+    index_covers: AtomicU64,
     snapshots: Snapshots,
+    /// What the log lacks of what was signed; while it lacks something the office takes no writes.
+    pub mark: Mark,
     /// True once the disk failed or the writer panicked; the office then takes no writes.
     stopped: watch::Sender<bool>,
 }
@@ -67,6 +76,11 @@ impl Shared {
     /// True once the office takes no writes.
     pub fn is_stopped(&self) -> bool {
         *self.stopped.borrow()
+    }
+
+    /// How far the log is behind what its key signed. While it is, nothing is written.
+    pub fn gap(&self) -> Option<Gap> {
+        self.mark.seen().map(|seen| Gap { here: behind::here(&self.reader, self.id.office), seen })
     }
 
     /// Takes no writes from now on, and wakes whoever watches.
@@ -93,20 +107,30 @@ impl Shared {
     pub(crate) fn positions_of(
         &self,
         keys: impl Iterator<Item = CommandKey>,
-        behind: &mpsc::Sender<Behind>,
+        unindexed: &Unindexed,
     ) -> Vec<Option<Position>> {
-        let (reached, wait) = mpsc::channel();
-        if behind.send(Behind::Barrier(reached)).is_ok() {
-            // Without an answer the index thread is gone, and the index says what it knows.
-            let _ = wait.recv();
-        }
+        unindexed.catch_up();
         let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         keys.map(|key| index.position_of(key)).collect()
     }
 
+    /// How far the index reached when it last learned something; 0 while nobody asked it anything.
+    pub fn index_covers(&self) -> Position {
+        self.index_covers.load(Ordering::Relaxed)
+    }
+
     /// The state that the log says, folded anew.
     pub(crate) fn durable_fold(&self) -> Result<Fold, ServerError> {
-        fold_from_snapshot(&self.reader, &self.snapshots, self.id).map(|(fold, _)| fold)
+        let start = start_of(&self.reader, &self.snapshots, self.id)?;
+        match start.unproved {
+            Some(hash) if state_hash(&start.fold.state) != hash => self.fold_from_zero(),
+            _ => Ok(start.fold),
+        }
+    }
+
+    /// The state that the log says, from its first record.
+    pub(crate) fn fold_from_zero(&self) -> Result<Fold, ServerError> {
+        fold_rest(&self.reader, Fold::default(), self.id)
     }
 
     /// Keeps the present state as a snapshot. Only the writer calls it, when it holds no lock.
@@ -227,8 +251,9 @@ impl Office {
         let reader = log.reader();
         let signer = log_key::signer(data, &reader, id.office)?;
         let snapshots = Snapshots::open(&data.office("snapshots"), id).map_err(failed)?;
-        let (fold, snapshot_at) = fold_from_snapshot(&reader, &snapshots, id)?;
+        let Start { fold, snapshot_at, unproved } = start_of(&reader, &snapshots, id)?;
         same_flag(data, &file, rehearsal(&fold.state))?;
+        let mark = Mark::open(data, &signer, &reader, &fold.state)?;
         if fold.state.rules > RULES_VERSION {
             return Err(ServerError::NewerRules { rules: fold.state.rules, known: RULES_VERSION });
         }
@@ -241,7 +266,9 @@ impl Office {
             fold: RwLock::new(fold),
             reader,
             index: Mutex::new(index),
+            index_covers: AtomicU64::new(0),
             snapshots,
+            mark,
             stopped: watch::Sender::new(false),
         });
         let authority = crate::authority::load(&data.authority())?.fingerprint;
@@ -250,8 +277,9 @@ impl Office {
         let invites = Mutex::new(Invites::open(data.office("invites.json"), named)?);
         let sightings = Mutex::new(Sightings::open(data.office("seen.json")));
         let alarm = Alarm::new(alarms, id.office, data);
-        let (jobs, threads) =
-            start(&shared, |behind| Writer::new(log, Arc::clone(&shared), behind, alarm, snapshot_at))?;
+        let (jobs, threads) = start(&shared, |unindexed| {
+            Writer::new(log, Arc::clone(&shared), unindexed, alarm, snapshot_at, unproved)
+        })?;
         Ok(Office {
             shared,
             file,
@@ -280,6 +308,28 @@ impl Office {
         let (answer, answered) = oneshot::channel();
         self.queue(Job::Host(act, answer)).await.map_err(HostError::NotDurable)?;
         answered.await.map_err(|_| HostError::NotDurable(NotDurable::Stopped))?
+    }
+
+    /// Begins a new epoch; answers when its first record is durable.
+    ///
+    /// # Errors
+    /// [`ServerError::Refused`] without a reason; [`ServerError::Stopped`].
+    pub async fn begin_epoch(self: &Arc<Self>, reason: &str) -> Result<BeginEpoch, ServerError> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Epoch(reason.to_owned(), answer);
+        self.queue(job).await.map_err(|cause| host_error(HostError::NotDurable(cause)))?;
+        let begun = answered.await.unwrap_or(Err(HostError::NotDurable(NotDurable::Stopped)));
+        let begun = begun.map_err(host_error)?;
+        let office = Arc::clone(self);
+        // What an ended epoch signed is out of force once the new one has signed.
+        let signing = tokio::task::spawn_blocking(move || {
+            office.signer.lock().unwrap_or_else(PoisonError::into_inner).sign().map(|_| ())
+        });
+        if let Ok(Err(error)) = signing.await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the new epoch is not signed yet; the next pull signs it");
+        }
+        Ok(begun)
     }
 
     /// Records what may be due by itself, once the writer comes to it.
@@ -342,18 +392,15 @@ fn rehearsal(state: &State) -> Option<bool> {
 
 type Started = (tokio::sync::mpsc::Sender<Job>, Vec<JoinHandle<()>>);
 
-fn start(
-    shared: &Arc<Shared>,
-    writer: impl FnOnce(mpsc::Sender<Behind>) -> Writer,
-) -> Result<Started, ServerError> {
+fn start(shared: &Arc<Shared>, writer: impl FnOnce(Unindexed) -> Writer) -> Result<Started, ServerError> {
     let (jobs, queue) = tokio::sync::mpsc::channel(QUEUE_JOBS);
-    let (behind, commits) = mpsc::channel();
+    let (unindexed, follower) = unindexed::queue();
     let index = spawn("index", {
         let shared = Arc::clone(shared);
-        move || follow(&shared, &commits)
+        move || follow(&shared, &follower)
     })?;
-    let writer = writer(behind);
-    // If this fails, the other thread ends with the last sender.
+    let writer = writer(unindexed);
+    // If this fails, the other thread ends with the writer's end of its queue.
     let writer = spawn("writer", move || writer.run(queue))?;
     Ok((jobs, vec![writer, index]))
 }
@@ -368,50 +415,54 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// The index thread: writes behind the acknowledgement. It never takes the fold's lock: the writer, who holds it, may be
 /// waiting for this thread.
-fn follow(shared: &Shared, commits: &mpsc::Receiver<Behind>) {
-    while let Ok(message) = commits.recv() {
+fn follow(shared: &Shared, follower: &Follower) {
+    while let Some(work) = follower.next() {
         let mut index = shared.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = match message {
-            Behind::Barrier(reached) => {
-                let ready = index.ready();
-                // Whoever waited and went away needs no answer.
-                let _ = reached.send(());
-                ready
-            }
-            Behind::Commit { head, runs } => index.cover(&runs, head),
-            Behind::Rebuild => index.rebuild(),
-        };
-        if let Err(error) = written {
+        if let Err(error) = index.learn(&work) {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the index is behind the log; the next commit brings it up");
+        }
+        shared.index_covers.store(index.covers(), Ordering::Relaxed);
+        // Whoever waited and went away needs no answer.
+        for reached in work.questions {
+            let _ = reached.send(());
         }
     }
 }
 
-/// The state at the log's head: from the newest snapshot that proves to be what it says, else from the first record. With
-/// the position of that snapshot, or 0.
-fn fold_from_snapshot(
-    reader: &LogReader,
-    snapshots: &Snapshots,
-    id: LogId,
-) -> Result<(Fold, Position), ServerError> {
+/// The state at the log's head.
+struct Start {
+    fold: Fold,
+    /// Position of the snapshot that it is from; 0 where it was folded from the first record.
+    snapshot_at: Position,
+    /// The hash that the state must have, where it is a snapshot's own and nobody has hashed it yet. Hashing takes as long
+    /// as all the rest of an opening, and a reader need not wait for it: the snapshot's checksum holds.
+    unproved: Option<[u8; 32]>,
+}
+
+/// The state at the log's head: from the newest usable snapshot, else from the first record. What is folded on to a snapshot
+/// is folded on to one that proved to be what it says.
+fn start_of(reader: &LogReader, snapshots: &Snapshots, id: LogId) -> Result<Start, ServerError> {
     let failed = |source| ServerError::Log { id, source };
     let root_at = |position| reader.root_at(position).ok().flatten();
-    let found = snapshots.latest(reader.head().size, FOLD_VERSION, root_at).map_err(failed)?;
+    let head = reader.head().size;
+    let found = snapshots.latest(head, FOLD_VERSION, root_at).map_err(failed)?;
     let resumed = found.and_then(|found| {
         let fold = snapshot::decode(&found.payload).ok()?;
-        let whole = fold.state.position == found.position && state_hash(&fold.state) == found.state_hash;
+        let whole = fold.state.position == found.position
+            && (found.position == head || state_hash(&fold.state) == found.state_hash);
         if !whole {
             tracing::warn!(
                 position = found.position,
                 "a snapshot is not the state it names and is passed over"
             );
         }
-        whole.then_some(fold)
+        whole.then_some((fold, found.state_hash))
     });
-    let resumed = resumed.unwrap_or_default();
-    let position = resumed.state.position;
-    Ok((fold_rest(reader, resumed, id)?, position))
+    let (fold, hash) = resumed.unwrap_or_default();
+    let snapshot_at = fold.state.position;
+    let unproved = (snapshot_at == head).then_some(hash);
+    Ok(Start { fold: fold_rest(reader, fold, id)?, snapshot_at, unproved })
 }
 
 /// Folds what follows a state.
@@ -445,6 +496,8 @@ pub struct Checked {
     pub position: u64,
     pub root: [u8; 32],
     pub epoch: u32,
+    /// Those after the first.
+    pub epochs: Vec<BeginEpoch>,
     pub state_hash: [u8; 32],
     pub live_entries: u64,
     /// Bytes behind the last whole commit: an interrupted write, which the next opening sets aside.
@@ -484,6 +537,7 @@ pub fn check(reader: &LogReader, id: LogId, live: Option<&Shared>) -> Result<Che
         epoch: reader.head().epoch,
         state_hash: state_hash(&fold.state),
         live_entries: fold.state.entries.len() as u64,
+        epochs: fold.state.epochs,
         tail_bytes: if live.is_some() { 0 } else { reader.tail_bytes() },
     })
 }

@@ -40,6 +40,9 @@ const DUE_SOON_MICROS: i64 = 2_000_000;
 /// An office that could not be opened when it was due is tried again after this time.
 const RING_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// The code of an office that takes no writes until its log is mended or its epoch ended.
+const LOG_BEHIND: &str = "LOG_BEHIND";
+
 /// How a server keeps its offices.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -226,12 +229,33 @@ impl Offices {
         let id = office.shared.id.office;
         let clear = |failing: &mut BTreeMap<Uuid, String>| failing.remove(&id).is_some();
         self.failing.send_if_modified(clear);
+        self.watch_mark(office);
         let (failing, mut stopped) = (self.failing.clone(), office.shared.watch_stopped());
         tokio::spawn(async move {
             // Ends with the office when it never stops.
             if stopped.wait_for(|stopped| *stopped).await.is_ok() {
                 let code = ServerError::Stopped.code();
                 failing.send_modify(|failing| drop(failing.insert(id, code)));
+            }
+        });
+    }
+
+    /// The same while its log is behind what was signed.
+    fn watch_mark(&self, office: &Office) {
+        let id = office.shared.id.office;
+        let (failing, mut seen) = (self.failing.clone(), office.shared.mark.watch());
+        let tell = move |is_behind: bool| {
+            failing.send_if_modified(|failing| match (is_behind, failing.get(&id)) {
+                (true, None) => failing.insert(id, LOG_BEHIND.to_owned()).is_none(),
+                (false, Some(code)) if code == LOG_BEHIND => failing.remove(&id).is_some(),
+                _ => false,
+            });
+        };
+        tell(seen.borrow_and_update().is_some());
+        tokio::spawn(async move {
+            // Ends with the office.
+            while seen.changed().await.is_ok() {
+                tell(seen.borrow_and_update().is_some());
             }
         });
     }

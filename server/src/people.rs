@@ -171,6 +171,7 @@ fn assigning(
 pub fn host_error(error: HostError) -> ServerError {
     match error {
         HostError::Refused(cause) => ServerError::Refused(cause),
+        HostError::Behind(gap) => ServerError::Behind(gap),
         HostError::NotDurable(NotDurable::Stopped) => ServerError::Stopped,
         HostError::NotDurable(NotDurable::NotTaken) => ServerError::NotTaken,
     }

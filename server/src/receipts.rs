@@ -1,7 +1,5 @@
 //! The receipts that commands were given when they first arrived, given again when they arrive again.
 
-use std::sync::mpsc;
-
 use prost::Message;
 use renaksi_domain::ids::{CommandKey, Position};
 use renaksi_ledger::{Commit, LogReader};
@@ -11,7 +9,7 @@ use renaksi_proto::{log, wire};
 use crate::office::Shared;
 use crate::push;
 use crate::status::Fault;
-use crate::writer::Behind;
+use crate::unindexed::Unindexed;
 
 /// Receipts of commands that the office already has, in their order, each once it is found.
 struct Found<'a> {
@@ -26,7 +24,7 @@ struct Found<'a> {
 /// `DEVICE_FORKED` when another command was recorded under the same number, `RECORD_NOT_FOUND` when the log lacks one.
 pub fn first_receipts<'b>(
     shared: &Shared,
-    behind: &mpsc::Sender<Behind>,
+    unindexed: &Unindexed,
     commands: &[push::Command],
     in_batch: impl Fn(CommandKey) -> Option<&'b [u8]>,
 ) -> Result<Vec<wire::Receipt>, Fault> {
@@ -37,12 +35,12 @@ pub fn first_receipts<'b>(
         }
     }
     if found.missing().next().is_some() {
-        found.through_index(shared, behind)?;
+        found.through_index(shared, unindexed)?;
     }
     if found.missing().next().is_some() && found.through_log(&shared.reader)? {
         tracing::error!("the index lacks what the log has, and is rebuilt");
-        // The receiver is gone only when the server stops; the next start then rebuilds nothing, and this comes again.
-        let _ = behind.send(Behind::Rebuild);
+        // Where the server stops before it is done, this comes again.
+        unindexed.rebuild();
     }
     let lacking = found.missing().next();
     match lacking {
@@ -73,10 +71,10 @@ impl Found<'_> {
     }
 
     /// Finds what the index knows, once it has caught up with what is durable. Each commit is read once.
-    fn through_index(&mut self, shared: &Shared, behind: &mpsc::Sender<Behind>) -> Result<(), Fault> {
+    fn through_index(&mut self, shared: &Shared, unindexed: &Unindexed) -> Result<(), Fault> {
         let missing: Vec<usize> = self.missing().collect();
         let keys = missing.iter().map(|index| self.commands[*index].envelope.key());
-        let positions = shared.positions_of(keys, behind);
+        let positions = shared.positions_of(keys, unindexed);
         let mut last: Option<Commit> = None;
         for (index, position) in missing.into_iter().zip(positions) {
             let Some(position) = position else { continue };

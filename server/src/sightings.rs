@@ -85,6 +85,7 @@ mod tests {
             state.people.incarnations.push(Incarnation {
                 device: DeviceId(number),
                 uuid: uuid::Uuid::from_u128(number.into()),
+                enrolled: 0,
                 last_sequence: 1,
                 last_time: Timestamp(i64::from(number) * 1_000),
             });

@@ -31,12 +31,12 @@ pub(crate) fn router(offices: Arc<Offices>) -> Router {
 /// Ready for as long as an office serves: one that does not must not take the others with it.
 async fn readiness(State(offices): State<Arc<Offices>>) -> (StatusCode, String) {
     let failing = offices.failing();
-    if !offices.serves() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopped".to_owned());
-    }
-    let mut told = "ready".to_owned();
+    let (status, mut told) = match offices.serves() {
+        true => (StatusCode::OK, "ready".to_owned()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "stopped".to_owned()),
+    };
     for (office, code) in failing {
         told.push_str(&format!("\noffice {office} does not serve: {code}"));
     }
-    (StatusCode::OK, told)
+    (status, told)
 }

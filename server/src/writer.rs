@@ -1,26 +1,32 @@
 //! The one writer of an office. It drains its queue, decides every command against the working state, appends all that was
 //! decided as one commit with one fsync, and answers. While the fsync runs, the next batch gathers in the queue.
 
-use std::sync::{Arc, PoisonError, mpsc};
+mod epochs;
+
+use std::sync::{Arc, PoisonError};
 
 use renaksi_domain::command::{Command, Record};
+use renaksi_domain::epoch::BeginEpoch;
+use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
 use renaksi_domain::quarter::{due_by_itself, next_due};
 use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Code, Envelope, Outcome, RULES_VERSION, Rejection, State, decide};
-use renaksi_ledger::{Entry, Head, LEAF_BYTES_MAX, Log};
+use renaksi_ledger::{Entry, LEAF_BYTES_MAX, Log};
 use renaksi_proto::convert::{command_leaf, encode_record};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{log, wire};
 use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
+use crate::behind::Gap;
 use crate::office::Shared;
 use crate::office_index::{Run, push_run};
 use crate::push::{self, Push};
 use crate::receipts::{first_receipts, forked};
 use crate::status::Fault;
+use crate::unindexed::Unindexed;
 
 /// Records gathered into one commit, after which no further job joins it.
 const COMMIT_RECORDS_MAX: usize = 20_000;
@@ -38,6 +44,8 @@ pub type HostAct = Box<dyn FnOnce(&State) -> Vec<PeopleCommand> + Send>;
 pub enum Job {
     Push(Push, oneshot::Sender<Result<PushAnswer, Fault>>),
     Host(HostAct, oneshot::Sender<Result<Vec<Record>, HostError>>),
+    /// Begins a new epoch, for a reason.
+    Epoch(String, oneshot::Sender<Result<BeginEpoch, HostError>>),
     /// Something may be due by itself.
     Due,
 }
@@ -47,6 +55,7 @@ impl std::fmt::Debug for Job {
         f.write_str(match self {
             Job::Push(..) => "Job::Push",
             Job::Host(..) => "Job::Host",
+            Job::Epoch(..) => "Job::Epoch",
             Job::Due => "Job::Due",
         })
     }
@@ -57,6 +66,8 @@ impl std::fmt::Debug for Job {
 pub enum HostError {
     Refused(Rejection),
     NotDurable(NotDurable),
+    /// The log lacks what its key signed.
+    Behind(Box<Gap>),
 }
 
 /// Why what was decided is not in the log.
@@ -85,29 +96,18 @@ pub struct PushAnswer {
     pub position: u64,
 }
 
-/// Tells the index thread what became durable.
-#[derive(Debug)]
-pub enum Behind {
-    Commit {
-        head: Head,
-        runs: Vec<Run>,
-    },
-    /// Answers once everything before it is in the index.
-    Barrier(mpsc::Sender<()>),
-    /// The index lacks what the log has.
-    Rebuild,
-}
-
 /// The writer's own things. Only this thread touches the log.
 #[derive(Debug)]
 pub struct Writer {
     log: Log,
     shared: Arc<Shared>,
-    behind: mpsc::Sender<Behind>,
+    unindexed: Unindexed,
     /// Learns with each commit when something will be due by itself.
     alarm: Alarm,
     /// Position of the last snapshot; 0 without one.
     snapshot_at: u64,
+    /// The hash that the state must have before anything is decided on it.
+    unproved: Option<[u8; 32]>,
 }
 
 type Answer = Box<dyn FnOnce(Result<u64, NotDurable>) + Send>;
@@ -142,11 +142,12 @@ impl Writer {
     pub fn new(
         log: Log,
         shared: Arc<Shared>,
-        behind: mpsc::Sender<Behind>,
+        unindexed: Unindexed,
         alarm: Alarm,
         snapshot_at: u64,
+        unproved: Option<[u8; 32]>,
     ) -> Writer {
-        Writer { log, shared, behind, alarm, snapshot_at }
+        Writer { log, shared, unindexed, alarm, snapshot_at, unproved }
     }
 
     /// Writes until every sender of jobs is gone, then closes the log and leaves a snapshot.
@@ -155,10 +156,13 @@ impl Writer {
     pub fn run(mut self, mut jobs: tokio::sync::mpsc::Receiver<Job>) {
         // Dropped before the queue: whoever finds the queue gone finds the office stopped.
         let _stop = StopOnPanic(Arc::clone(&self.shared));
-        self.begin();
+        self.prove_start();
+        if !self.shared.is_stopped() {
+            self.begin();
+        }
         while let Some(first) = jobs.blocking_recv() {
             if self.shared.is_stopped() {
-                refuse(first);
+                refuse(first, None);
                 continue;
             }
             self.drain(first, &mut jobs);
@@ -167,8 +171,8 @@ impl Writer {
                 self.shared.snapshot();
             }
         }
-        let Writer { log, shared, behind, snapshot_at, .. } = self;
-        drop(behind);
+        let Writer { log, shared, unindexed, snapshot_at, .. } = self;
+        drop(unindexed);
         match log.close() {
             Ok(()) => tracing::info!(position = shared.reader.head().size, "log closed"),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "log not closed cleanly"),
@@ -179,12 +183,38 @@ impl Writer {
         }
     }
 
+    /// Makes sure that the state the office began with is the one that was kept; where it is not, it is folded anew.
+    fn prove_start(&mut self) {
+        let Some(hash) = self.unproved.take() else { return };
+        let kept = self.shared.fold.read().map(|fold| state_hash(&fold.state) == hash);
+        if kept.unwrap_or(false) {
+            return;
+        }
+        tracing::warn!(
+            "the snapshot that the office began with is not the state it names; the log is folded anew"
+        );
+        match self.shared.fold_from_zero() {
+            Ok(fold) => *self.shared.fold.write().unwrap_or_else(PoisonError::into_inner) = fold,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be folded anew");
+                self.shared.stop();
+            }
+        }
+    }
+
     /// What comes before everything else: the rules of this release, where an earlier one decided the log until now, and
     /// what became due while nobody served the office.
     fn begin(&mut self) {
         let mut batch = Batch::default();
         let shared = Arc::clone(&self.shared);
         let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(beginning) = self.shared.mark.beginning() {
+            // A crash came between the operator's word and the record. It has stopped the office and said so if it fails.
+            let _ = self.enter_epoch(&mut fold, &mut batch, &beginning);
+        }
+        if self.shared.is_stopped() || self.shared.gap().is_some() {
+            return;
+        }
         let now = self.now(&fold);
         let adopted = match fold.state.office.is_some() && fold.state.rules < RULES_VERSION {
             true => self.own_act(&mut fold, &mut batch, adopt_rules(), now).map(|_| ()),
@@ -203,13 +233,25 @@ impl Writer {
         let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(first);
         while let Some(job) = next {
+            let job = match (self.shared.gap(), job) {
+                (_, Job::Epoch(reason, answer)) => {
+                    let _ = answer.send(self.begin_epoch(&mut fold, &mut batch, reason));
+                    None
+                }
+                (Some(gap), job) => {
+                    refuse(job, Some(gap));
+                    None
+                }
+                (None, job) => Some(job),
+            };
             match job {
-                Job::Push(push, answer) => self.push(&mut fold, &mut batch, push, answer),
-                Job::Host(act, answer) => self.host(&mut fold, &mut batch, act, answer),
-                Job::Due => {
+                Some(Job::Push(push, answer)) => self.push(&mut fold, &mut batch, push, answer),
+                Some(Job::Host(act, answer)) => self.host(&mut fold, &mut batch, act, answer),
+                Some(Job::Due) => {
                     let now = self.now(&fold);
                     let _ = self.what_is_due(&mut fold, &mut batch, now);
                 }
+                Some(Job::Epoch(..)) | None => {}
             }
             // After a split nothing more joins, or a steady stream would keep readers from the state for ever.
             let full = batch.split
@@ -244,8 +286,8 @@ impl Writer {
             if people_changed {
                 self.shared.publish_people(&fold.state);
             }
-            // The index may lag or be lost; the receiver is gone only when the server stops.
-            let _ = self.behind.send(Behind::Commit { head, runs });
+            // The index may lag or be lost.
+            self.unindexed.commit(head.size - entries.len() as u64, runs, head);
         }
         self.alarm.after(next_due(&fold.state));
         let position = self.log.head().size;
@@ -323,7 +365,7 @@ impl Writer {
         within_what_a_revoked_device_may(&fold.state, push.origin, fresh)?;
         let gathered: &Batch = batch;
         let in_batch = |key| gathered.leaf_of(key);
-        let mut receipts = first_receipts(&self.shared, &self.behind, &push.commands[..known], in_batch)?;
+        let mut receipts = first_receipts(&self.shared, &self.unindexed, &push.commands[..known], in_batch)?;
         let now = self.now(fold);
         self.what_is_due(fold, batch, now)?;
         let end = push.end();
@@ -420,14 +462,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Record, NotDurable> {
         let stored = command_leaf(&command, now, &log::Texts::default(), [0; 16]);
-        let envelope = Envelope {
-            origin: Origin::HOST,
-            sequence: 0,
-            author: PersonId(0),
-            made_at: now,
-            has_reason: false,
-            command,
-        };
+        let envelope = host_envelope(command, now);
         let command = push::Command { leaf: stored.leaf, aside: stored.aside, envelope, chain: [0; 32] };
         self.record(fold, batch, command, None, now, None)
     }
@@ -487,15 +522,34 @@ impl Batch {
     }
 }
 
-fn refuse(job: Job) {
+/// Answers a job that cannot be done: the office has stopped, or its log is behind.
+fn refuse(job: Job, gap: Option<Gap>) {
+    let cause =
+        gap.map_or(HostError::NotDurable(NotDurable::Stopped), |gap| HostError::Behind(Box::new(gap)));
     match job {
         Job::Push(_, answer) => {
-            let _ = answer.send(Err(Fault::stopped()));
+            let _ = answer.send(Err(gap.map_or_else(Fault::stopped, Fault::from)));
         }
         Job::Host(_, answer) => {
-            let _ = answer.send(Err(HostError::NotDurable(NotDurable::Stopped)));
+            let _ = answer.send(Err(cause));
+        }
+        Job::Epoch(_, answer) => {
+            let _ = answer.send(Err(cause));
         }
         Job::Due => {}
+    }
+}
+
+/// What the server asks itself.
+fn host_envelope(command: Command, now: Timestamp) -> Envelope {
+    Envelope {
+        origin: Origin::HOST,
+        sequence: 0,
+        author: PersonId(0),
+        made_at: now,
+        has_reason: false,
+        restored: None,
+        command,
     }
 }
 

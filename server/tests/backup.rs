@@ -2,138 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod place;
 
-use renaksi_ledger::{Entry, Log, LogId, LogKind, LogReader};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use place::*;
+use renaksi_ledger::LogReader;
 use renaksi_server::data::Data;
+use renaksi_server::error::ServerError;
 use renaksi_server::log_key;
 use renaksi_server::restore;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
-
-/// A data folder with its test's own folder around it.
-struct Place {
-    dir: TempDir,
-    data: PathBuf,
-}
-
-impl Place {
-    /// An office with so many auditors.
-    fn with(auditors: u32) -> Place {
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let place = Place { data: dir.path().join("data"), dir };
-        place.ok(&["init", "--office", "Dinas Uji", "--operator", "operator-1", "--json"]);
-        place.invite(0..auditors);
-        place
-    }
-
-    fn invite(&self, numbers: std::ops::Range<u32>) {
-        for number in numbers {
-            self.ok(&["invite", "--user", &format!("auditor-{number}"), "--role", "auditor", "--json"]);
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn run_on(data: &Path, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_renaksid"));
-        // `office add --office …`: the folder goes where the options begin.
-        let options = arguments.iter().skip(1).position(|word| word.starts_with("--"));
-        let (command_words, rest) = arguments.split_at(options.map_or(arguments.len(), |at| at + 1));
-        command.args(command_words).arg("--data").arg(data).args(rest);
-        command.env_remove("RENAKSI_CLOCK").output().unwrap()
-    }
-
-    #[track_caller]
-    fn ok(&self, arguments: &[&str]) -> Value {
-        ok_on(&self.data, arguments)
-    }
-
-    #[track_caller]
-    fn backup(&self, name: &str) -> PathBuf {
-        let file = self.path(name);
-        self.ok(&["backup", file.to_str().unwrap(), "--json"]);
-        file
-    }
-
-    /// The error's code of a command that fails with that exit code.
-    #[track_caller]
-    fn fails(&self, data: &Path, arguments: &[&str], exit: i32) -> String {
-        let output = Place::run_on(data, &[arguments, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(exit), "{output:?}");
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert!(!told["error"]["hint"].as_str().unwrap().is_empty(), "{told}");
-        told["error"]["code"].as_str().unwrap().to_owned()
-    }
-
-    fn segment(&self) -> PathBuf {
-        self.data.join("office/log/segment-00000000000000000001.log")
-    }
-
-    /// Changes a byte of the log.
-    fn flip(&self, offset: usize) {
-        let mut bytes = fs::read(self.segment()).unwrap();
-        bytes[offset] ^= 0x20;
-        fs::write(self.segment(), bytes).unwrap();
-    }
-}
-
-#[track_caller]
-fn ok_on(data: &Path, arguments: &[&str]) -> Value {
-    let output = Place::run_on(data, arguments);
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-}
-
-#[track_caller]
-fn check(data: &Path) -> Value {
-    ok_on(data, &["check", "--json"])
-}
-
-/// Every file below a folder with its bytes, but the index and what a process leaves.
-fn everything(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true if path.ends_with("index") || path.ends_with("snapshots") => {}
-            true => found.extend(everything(&path)),
-            false => found.push((path.clone(), fs::read(&path).unwrap())),
-        }
-    }
-    found.sort();
-    found
-}
-
-/// A server that ends with the test.
-struct Serving(Child);
-
-impl Serving {
-    fn start(data: &Path) -> Serving {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_renaksid"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Serving(child)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn what_was_backed_up_is_restored_with_the_same_state_hash() {
@@ -263,7 +144,7 @@ fn every_cut_and_every_flip_of_a_backup_is_told_and_puts_nothing_in_place() {
     let mut codes = std::collections::BTreeSet::new();
     let mut refused = |bytes: &[u8], what: &str| {
         fs::write(&damaged, bytes).unwrap();
-        let error = restore::restore(&damaged, &Data::new(&target)).expect_err(what);
+        let error = restore::restore(&damaged, &Data::new(&target), None).expect_err(what);
         let code = error.code();
         let damage = ["BACKUP_DAMAGED", "NOT_A_BACKUP"].contains(&&*code);
         assert_eq!(damage, what != "a newer format", "{what}: {error}");
@@ -282,7 +163,7 @@ fn every_cut_and_every_flip_of_a_backup_is_told_and_puts_nothing_in_place() {
     refused(&[&whole[..], b"more"].concat(), "more at the end");
     refused(b"", "empty");
     refused(b"PK\x03\x04 some other file", "another file");
-    let newer = [b"renaksi backup 2\n", &whole[17..whole.len() - 51]].concat();
+    let newer = [b"renaksi backup 3\n", &whole[17..whole.len() - 51]].concat();
     refused(&[&newer[..], &Sha256::digest(&newer), &whole[whole.len() - 19..]].concat(), "a newer format");
     assert_eq!(codes.len(), 3, "{codes:?}");
     let left: Vec<_> = fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -308,7 +189,7 @@ fn a_damaged_log_is_mended_from_an_older_backup_and_what_is_whole_in_it() {
         fs::write(&segment, &changed).unwrap();
         let before = everything(&copy);
         let data = Data::new(&copy);
-        match restore::restore(&older, &data) {
+        match restored_one(&older, &data) {
             Ok(restored) => {
                 let checked = check(&copy);
                 assert_eq!(checked["root"], whole["root"], "flip at {offset}");
@@ -373,19 +254,11 @@ fn what_was_signed_stays_signed_and_a_log_that_lacks_it_is_too_short() {
     assert_eq!(check(&place.data), check(&copy));
 }
 
-#[test]
-fn a_folder_with_several_offices_is_not_backed_up_by_halves() {
-    let place = Place::with(1);
-    let file = place.backup("one.backup");
-    place.ok(&["office", "add", "--office", "Dinas Lain", "--operator", "operator-2", "--json"]);
-    let target = place.path("two.backup");
-    for arguments in [["backup", target.to_str().unwrap()], ["restore", file.to_str().unwrap()]] {
-        assert_eq!(place.fails(&place.data, &arguments, 4), "SEVERAL_OFFICES");
-    }
-    let serving = Serving::start(&place.data);
-    assert_eq!(place.fails(&place.data, &["backup", target.to_str().unwrap()], 4), "SEVERAL_OFFICES");
-    drop(serving);
-    assert!(!target.exists());
+/// The only office of a backup, restored.
+fn restored_one(backup: &Path, data: &Data) -> Result<restore::Restored, ServerError> {
+    let mut outcomes = restore::restore(backup, data, None)?;
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0).restored
 }
 
 fn done(how: &restore::How) -> &'static str {
@@ -411,19 +284,6 @@ fn frames(data: &Path) -> Vec<(u64, usize)> {
             (commit.size_after, begins)
         })
         .collect()
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        match path.is_dir() {
-            true if path.ends_with("index") || path.ends_with("snapshots") => {}
-            true => copy_folder(&path, &target),
-            false => drop(fs::copy(path, target).unwrap()),
-        }
-    }
 }
 
 #[test]
@@ -521,19 +381,6 @@ fn nothing_is_restored_under_a_running_server() {
     assert_eq!(place.ok(&["restore", file.to_str().unwrap(), "--json"])["done"], "already_whole");
 }
 
-/// A device's copy of the log of a data folder, up to a position.
-fn replica(data: &Path, home: &Path, until: u64) {
-    let office = Data::new(data).server_file().unwrap().office;
-    let reader = LogReader::open_read_only(&data.join("office/log"), &Data::log_id(office)).unwrap();
-    let id = LogId { office, kind: LogKind::Replica };
-    let mut log = Log::create(&home.join("replica"), id, 1).unwrap();
-    for commit in reader.iter(1).map(Result::unwrap).take_while(|commit| commit.size_after <= until) {
-        let entries: Vec<Entry> = commit.entries;
-        log.append(&entries).unwrap();
-    }
-    log.close().unwrap();
-}
-
 #[test]
 fn a_devices_copy_mends_the_log_where_it_is_the_same_history() {
     let place = Place::with(2);
@@ -542,8 +389,8 @@ fn a_devices_copy_mends_the_log_where_it_is_the_same_history() {
     place.invite(2..5);
     let whole = check(&place.data);
     let (home, part) = (place.path("home"), place.path("part"));
-    replica(&place.data, &home, u64::MAX);
-    replica(&place.data, &part, 9);
+    replica(&Data::new(&place.data), &home, u64::MAX);
+    replica(&Data::new(&place.data), &part, 9);
     let from =
         |folder: &Path| ["restore", "--from-replica", folder.to_str().unwrap(), "--json"].map(str::to_owned);
     let run = |data: &Path, folder: &Path| {
@@ -567,7 +414,7 @@ fn a_devices_copy_mends_the_log_where_it_is_the_same_history() {
     assert_eq!(fails(&place.path("nowhere"), 4), "NOT_A_REPLICA");
     assert_eq!(fails(&older.join("office/log"), 4), "NOT_A_REPLICA");
     let other = Place::with(1);
-    replica(&other.data, &other.path("home"), u64::MAX);
+    replica(&Data::new(&other.data), &other.path("home"), u64::MAX);
     assert_eq!(fails(&other.path("home"), 4), "OTHER_OFFICE");
     // A copy of a history that went on otherwise.
     place.invite(7..8);
@@ -576,7 +423,7 @@ fn a_devices_copy_mends_the_log_where_it_is_the_same_history() {
     for user in ["x", "y", "z"] {
         ok_on(&fork, &["invite", "--user", user, "--role", "auditor", "--json"]);
     }
-    replica(&fork, &place.path("forked-home"), u64::MAX);
+    replica(&Data::new(&fork), &place.path("forked-home"), u64::MAX);
     let before = everything(&place.data);
     assert_eq!(fails(&place.path("forked-home"), 7), "RESTORE_DIVERGED");
     assert_eq!(everything(&place.data), before);

@@ -8,10 +8,11 @@ use prost::Message;
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::DeviceId;
 use renaksi_domain::people::{AddUnit, PeopleCommand, RevokeDevice};
-use renaksi_domain::{Code, RULES_VERSION};
-use renaksi_ledger::{Index, IndexBatch, LogOptions, Recorder};
+use renaksi_domain::{Code, FOLD_VERSION, RULES_VERSION};
+use renaksi_ledger::{Index, IndexBatch, LogOptions, NewSnapshot, Recorder, Snapshots};
 use renaksi_proto::clock::Clock;
-use renaksi_proto::{chain, log, wire};
+use renaksi_proto::fold::Fold;
+use renaksi_proto::{chain, log, snapshot, wire};
 use renaksi_server::office::Office;
 use renaksi_server::people::invite;
 use renaksi_server::writer::{HostAct, HostError, NotDurable};
@@ -302,6 +303,40 @@ async fn a_clean_stop_leaves_a_snapshot_whoever_holds_the_office() {
     stage.office.take().unwrap().close();
     let again = Office::open(&stage.data, Clock::Fixed(NOW)).unwrap();
     assert_eq!(state_hash(&again.shared.durable().unwrap().state), live);
+}
+
+/// FAULTS L5: a snapshot whose bytes are whole, of this log and this position, and whose state is another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_another_state_is_found_out_before_anything_is_decided_on_it() {
+    let mut stage = Stage::new().await;
+    stage.push(request(&[leaf("1")], 1)).await.unwrap();
+    let live = state_hash(&stage.office().shared.durable().unwrap().state);
+    let id = stage.office().shared.id;
+    for kept_before_the_head in [false, true] {
+        let office = stage.office.take().unwrap();
+        let reader = office.shared.reader.clone();
+        tokio::task::block_in_place(|| office.close());
+        let snapshots = Snapshots::open(&stage.data.office("snapshots"), id).unwrap();
+        let position = if kept_before_the_head { 3 } else { reader.head().size };
+        let mut fold = Fold::default();
+        for commit in reader.iter(1).map(Result::unwrap).take_while(|commit| commit.size_after <= position) {
+            commit.entries.iter().for_each(|entry| drop(fold.absorb(&entry.leaf).unwrap()));
+        }
+        let named = state_hash(&fold.state);
+        fold.state.people.units.clear();
+        snapshots.keep(0).unwrap();
+        let root = reader.root_at(position).unwrap().unwrap();
+        let payload = snapshot::encode(&fold);
+        let new =
+            NewSnapshot { position, root, fold_version: FOLD_VERSION, state_hash: named, payload: &payload };
+        snapshots.put(new).unwrap();
+        stage.office = Some(Office::open(&stage.data, Clock::Fixed(NOW)).unwrap());
+        // An answered job comes after what the writer does first.
+        let none: HostAct = Box::new(|_| Vec::new());
+        stage.office().host(none).await.unwrap();
+        assert_eq!(state_hash(&stage.office().shared.durable().unwrap().state), live);
+    }
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

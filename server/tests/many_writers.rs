@@ -95,6 +95,7 @@ impl Writer {
                 &chain(sequence),
             ),
             device_time_us: NOW.0,
+            ..wire::PushRequest::default()
         }
     }
 }

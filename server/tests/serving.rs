@@ -67,7 +67,10 @@ async fn an_office_whose_disk_failed_does_not_say_that_it_serves() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    assert_eq!(readiness(served.web).await, ("503".into(), "stopped".into()));
+    assert_eq!(
+        readiness(served.web).await,
+        ("503".into(), format!("stopped\noffice {OFFICE} does not serve: OFFICE_STOPPED"))
+    );
     drop(channel);
     served.stop.send(()).unwrap();
     served.ended.await.unwrap().unwrap();

@@ -51,6 +51,7 @@ impl Feed {
             commands: vec![stored; commands],
             chain_signature: chain::sign_push(&key(), OFFICE, INCARNATION, self.sent, &self.chain),
             device_time_us: NOW.0,
+            ..wire::PushRequest::default()
         }
     }
 }

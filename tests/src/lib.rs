@@ -197,7 +197,8 @@ impl Office {
     /// Runs `renaksid COMMAND --data …`.
     #[must_use]
     pub fn renaksid(&self, arguments: &[&str]) -> Ran {
-        let (words, options) = arguments.split_at(if arguments[0] == "office" { 2 } else { 1 });
+        let (words, options) =
+            arguments.split_at(if ["office", "epoch"].contains(&arguments[0]) { 2 } else { 1 });
         let mut command = self.command(&program("renaksid"));
         command.args(words).arg("--data").arg(self.path("data")).args(options);
         finish(command)

@@ -60,7 +60,7 @@ pub async fn run(ctx: &Context, command: ConfigCommandLine) -> Result<Done, Clie
     match command {
         ConfigCommandLine::Show { as_of } => {
             let device = ctx.device()?;
-            let known = Known::at(&device, as_of.as_deref())?;
+            let known = Known::figures_at(&device, as_of.as_deref())?;
             show(ctx, &known.state, year(ctx, &known.state, known.now));
             Ok(Done::Well)
         }

@@ -138,6 +138,7 @@ fn preview(device: &Device, command: &Command, has_reason: bool) -> Outcome {
         author,
         made_at: device.now(),
         has_reason,
+        restored: None,
         command: command.clone(),
     };
     decide(&device.view().state, &envelope, device.now())

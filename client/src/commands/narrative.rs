@@ -117,7 +117,7 @@ fn paragraph(option: &str, text: Option<&str>) -> Result<Option<String>, ClientE
 
 fn show(ctx: &Context, args: &ShowArgs) -> Result<Done, ClientError> {
     let device = ctx.device()?;
-    let known = Known::at(&device, args.as_of.as_deref())?;
+    let known = Known::figures_at(&device, args.as_of.as_deref())?;
     let state = &*known.state;
     let year = known.year(ctx)?;
     let quarter = known.quarter(year, args.quarter)?;

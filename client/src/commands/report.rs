@@ -92,7 +92,7 @@ pub async fn run(ctx: &Context, args: ReportArgs) -> Result<Done, ClientError> {
     }
     let quarter = find::quarter(args.quarter)?;
     let device = ctx.device()?;
-    let known = Known::at(&device, args.as_of.as_deref())?;
+    let known = Known::figures_at(&device, args.as_of.as_deref())?;
     let about = PlanQuarter { year: known.year(ctx)?, quarter };
     let state = state_to_report(ctx, &device, known, about)?;
     let rendered = match format {

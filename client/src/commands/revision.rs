@@ -248,6 +248,7 @@ fn foresee(device: &Device, commands: &[(Command, Texts)]) -> Result<(), ClientE
             author: identity.person,
             made_at: now,
             has_reason: !texts.reason.is_empty(),
+            restored: None,
             command: command.clone(),
         };
         let outcome = decide(&state, &envelope, now);

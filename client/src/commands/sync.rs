@@ -59,6 +59,7 @@ impl Bar {
         let (message, done, total) = match progress {
             Progress::Pushed { done, total } => (text::say("sync.sending"), done, Some(total)),
             Progress::Pulled { done, total } => (text::say("sync.fetching"), done, total),
+            Progress::Indexed { done, total } => (text::say("audit.indexing"), done, Some(total)),
         };
         self.0.set_message(message);
         self.0.set_length(total.unwrap_or(done));

@@ -220,7 +220,10 @@ impl Reading {
             None if self.frontier.root().as_slice() != commit.root_after => {
                 Err(Bad::new(here, "RECORD_CHANGED"))
             }
-            None => Ok(()),
+            None => {
+                self.checks.commit_ends(self.frontier.root());
+                Ok(())
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use renaksi_proto::wire::{self, Verdict};
 
 use super::connect::{Failure, unreachable};
 use super::home::{storage, write_durable};
-use super::outbox::{Batch, Limits};
+use super::outbox::Batch;
 use super::sync::{bad_answer, client};
 use super::{Device, Judged, SyncReport};
 use crate::error::{ClientError, Rejected};
@@ -44,27 +44,30 @@ impl Device {
         file.office = self.identity.office.as_bytes().to_vec();
         let mut count = 0;
         while cursor.next <= last {
-            let batch = self.outbox.batch(cursor.next, last, cursor.chain, Limits::MAX)?;
+            let batch = self.outbox.batch(cursor.next, last, cursor.chain, self.limits(cursor.next)?)?;
             count += batch.commands.len() as u64;
             cursor.next = batch.last() + 1;
             cursor.chain = batch.chain;
-            file.pushes.push(self.signed(&batch));
+            file.pushes.push(self.signed(&batch)?);
         }
         write_durable(path, &[MAGIC, &file.encode_to_vec()].concat(), 0o600)?;
         Ok(count)
     }
 
     /// The push of a batch, signed by this device.
-    pub(super) fn signed(&self, batch: &Batch) -> wire::PushRequest {
+    pub(super) fn signed(&self, batch: &Batch) -> Result<wire::PushRequest, ClientError> {
         let (office, incarnation) = (self.identity.office, self.identity.incarnation);
-        wire::PushRequest {
+        Ok(wire::PushRequest {
             origin: self.identity.origin.0,
             first_sequence: batch.first,
             previous_chain: batch.previous.to_vec(),
             commands: batch.commands.clone(),
             chain_signature: chain::sign_push(&self.key, office, incarnation, batch.last(), &batch.chain),
             device_time_us: self.now().0,
-        }
+            // It is of this moment, and shown to the server that is called.
+            checkpoint: String::new(),
+            restored: self.old_records(batch)?,
+        })
     }
 
     /// Brings what another device wrote into a file. The office takes it as that device's; this one is noted as its carrier.

@@ -6,6 +6,7 @@ use renaksi_ledger::{Checkpoint, CheckpointError, Head, LogReader, SignedCheckpo
 use renaksi_proto::wire;
 
 use super::Device;
+use super::epoch::continues;
 use super::home::Identity;
 use super::replica::replica_error;
 use crate::error::{ClientError, Rejected};
@@ -42,6 +43,11 @@ impl Device {
         Ok(offered)
     }
 
+    /// The checkpoint that is shown to the server, as it was signed; empty when there is none yet.
+    pub(super) fn held_note(&self) -> String {
+        self.checkpoint.as_ref().map_or_else(String::new, |held| held.note().to_owned())
+    }
+
     /// Keeps what the replica now ends with. `None` is a server of an earlier release, which must stay one.
     ///
     /// If we crash here: the replica has the records, and the next pull brings a checkpoint again.
@@ -63,6 +69,18 @@ impl Device {
         if let Some(held) = held.filter(|held| held.epoch == new.epoch)
             && self.replica.reader().root_at(held.size).map_err(|error| replica_error(&error))?
                 != Some(held.root)
+        {
+            return Err(contradicts(&held, &new));
+        }
+        let begun = &self.view.confirmed.epochs;
+        let root_there = |held: &Checkpoint| match held.size <= head.size {
+            true => self.replica.reader().root_at(held.size).map_err(|error| replica_error(&error)),
+            false => Ok(None),
+        };
+        // An epoch begins with a record, or there is none; and up to there nothing that was signed is taken back.
+        let is_begun = self.replica.stopped.is_some() || self.view.confirmed.epoch() == new.epoch;
+        if let Some(held) = held.filter(|held| held.epoch < new.epoch)
+            && !(is_begun && continues(begun, &held, root_there(&held)?))
         {
             return Err(contradicts(&held, &new));
         }

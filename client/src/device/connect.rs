@@ -452,9 +452,11 @@ fn refused(status: Code, cause: log::Rejection) -> Failure {
         (Code::ResourceExhausted, _) => return Failure::TooMuch(ClientError::Failed(rejected)),
         (_, "LOG_BEHIND" | "REPLICA_DIVERGED") | (Code::DataLoss, _) => ClientError::Integrity(rejected),
         // An invite is a thing that may be stale; everything else of this kind is about who asks.
-        (_, "INVITE_UNKNOWN" | "INVITE_EXPIRED" | "INVITE_USED" | "DEVICE_FORKED" | "COMMAND_TOO_LARGE") => {
-            ClientError::NotAdmitted(rejected)
-        }
+        (
+            _,
+            "INVITE_UNKNOWN" | "INVITE_EXPIRED" | "INVITE_USED" | "DEVICE_FORKED" | "COMMAND_TOO_LARGE"
+            | "EPOCH_ENDED",
+        ) => ClientError::NotAdmitted(rejected),
         (Code::Unauthenticated | Code::PermissionDenied, _) => {
             ClientError::NotAdmitted(rejected.permission())
         }

@@ -96,6 +96,11 @@ impl Home {
         self.dir.join("replica")
     }
 
+    /// A cache of the replica.
+    pub(super) fn index(&self) -> PathBuf {
+        self.dir.join("index")
+    }
+
     pub(super) fn checkpoint(&self) -> PathBuf {
         self.dir.join("checkpoint")
     }
@@ -118,7 +123,7 @@ impl Home {
     }
 
     /// Everything that makes the folder a device, its identity first.
-    pub(super) fn files(&self) -> [PathBuf; 10] {
+    pub(super) fn files(&self) -> [PathBuf; 11] {
         [
             self.identity(),
             self.key(),
@@ -130,6 +135,7 @@ impl Home {
             self.checkpoint(),
             self.feed(),
             self.replica(),
+            self.index(),
         ]
     }
 

@@ -11,14 +11,17 @@ mod carry;
 mod checkpoint;
 mod connect;
 mod enroll;
+mod epoch;
 mod home;
 mod outbox;
 mod replica;
 mod sightings;
+mod snapshots;
 mod standing;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod verify;
 
 use std::path::Path;
@@ -50,6 +53,8 @@ pub use renaksi_ledger::LogReader;
 pub use renaksi_proto::log::Texts;
 pub use replica::FoldStopped;
 pub use sightings::Sighting;
+pub(crate) use trail::not_answering;
+pub use trail::{About, Trail};
 pub use verify::{Bad, VerifyReport};
 
 /// What this device knows, and what it has yet to send.
@@ -148,11 +153,22 @@ pub struct Judged {
     pub cause: Rejection,
 }
 
-/// How far a sync is.
+/// How far a sync is, or what goes before an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    Pushed { done: u64, total: u64 },
-    Pulled { done: u64, total: Option<u64> },
+    Pushed {
+        done: u64,
+        total: u64,
+    },
+    Pulled {
+        done: u64,
+        total: Option<u64>,
+    },
+    /// The index beside the replica is brought up to it.
+    Indexed {
+        done: u64,
+        total: u64,
+    },
 }
 
 /// Where a replay ends.
@@ -278,8 +294,8 @@ impl Device {
         self.replica_damage.as_ref()
     }
 
-    /// What is wrong with the device as a whole, as far as it knows: `DEVICE_REVOKED`, `DEVICE_FORKED`, `FEED_DAMAGED`,
-    /// `FEED_BEHIND`, `REPLICA_MISSING`, `LOG_NEWER`, `RECORD_UNREADABLE`. Each needs a person.
+    /// What is wrong with the device as a whole, as far as it knows: `DEVICE_REVOKED`, `DEVICE_FORKED`, `LOG_BEHIND`,
+    /// `FEED_DAMAGED`, `FEED_BEHIND`, `REPLICA_MISSING`, `LOG_NEWER`, `RECORD_UNREADABLE`. Each needs a person.
     pub fn troubles(&self) -> Vec<Rejected> {
         let mut troubles = Vec::new();
         if self.is_revoked() {
@@ -288,6 +304,9 @@ impl Device {
         if let Some(sequence) = self.standing.forked_from {
             let cause = Rejected::new("DEVICE_FORKED").with("sequence", sequence);
             troubles.push(cause.with("unsent", self.view.pending.len()));
+        }
+        if let Some(gap) = self.standing.behind {
+            troubles.push(gap.told());
         }
         match self.check_feed() {
             Err(error) if self.standing.forked_from.is_none() => troubles.push(error.cause().clone()),
@@ -357,7 +376,15 @@ impl Device {
         let mut previews = Vec::new();
         for command in commands {
             let (origin, author) = (self.identity.origin, self.identity.person);
-            let envelope = Envelope { origin, sequence, author, made_at: now, has_reason: false, command };
+            let envelope = Envelope {
+                origin,
+                sequence,
+                author,
+                made_at: now,
+                has_reason: false,
+                restored: None,
+                command,
+            };
             let preview = count_in(&mut state, &envelope, now);
             let refused = matches!(preview, Outcome::Refused(_));
             sequence += u32::from(!refused);
@@ -395,7 +422,15 @@ impl Device {
             let key = CommandKey::new(self.identity.origin, sequence);
             let has_reason = !texts.reason.is_empty();
             let author = self.identity.person;
-            let envelope = Envelope { origin: key.origin, sequence, author, made_at, has_reason, command };
+            let envelope = Envelope {
+                origin: key.origin,
+                sequence,
+                author,
+                made_at,
+                has_reason,
+                restored: None,
+                command,
+            };
             // One command is previewed on the view itself, which changes only after it is durable.
             let preview = match &mut state {
                 Some(state) => count_in(state, &envelope, made_at),

@@ -4,16 +4,19 @@ use std::mem;
 
 use prost::Message;
 use renaksi_domain::ids::Origin;
+use renaksi_domain::time::Timestamp;
 use renaksi_domain::{Record, State};
-use renaksi_ledger::merkle::{Frontier, leaf_hash};
+use renaksi_ledger::merkle::{Frontier, Hash, leaf_hash};
 use renaksi_ledger::{CommitView, Entry, Error, Head, Log, LogId, LogKind, LogReader, Opened};
 use renaksi_proto::chain::{self, ChainHash};
 use renaksi_proto::convert::DecodeError;
 use renaksi_proto::fold::Fold;
 use renaksi_proto::{log, wire};
 
+use super::epoch::begun_by;
 use super::home::{Home, Identity};
 use super::outbox::log_error;
+use super::snapshots::Kept;
 use super::{Device, ReplayTo};
 use crate::error::{ClientError, Rejected};
 
@@ -49,6 +52,7 @@ pub(super) struct Replica {
     known: Known,
     /// Made when the first page comes; a sync that brings nothing never hashes.
     frontier: Option<Frontier>,
+    kept: Kept,
     pub(super) stopped: Option<FoldStopped>,
 }
 
@@ -78,28 +82,34 @@ impl Replica {
                 }
                 tracing::warn!(%damage, "the replica cannot be read; the next sync pulls it again");
                 let log = Replica::create(home, identity)?;
-                Ok((Replica::empty(log, identity), State::default(), Some(damage)))
+                let kept =
+                    Kept::open(&home.replica(), id(identity)).map_err(|error| replica_error(&error))?;
+                Ok((Replica::empty(log, kept, identity), State::default(), Some(damage)))
             }
         }
     }
 
-    fn empty(log: Log, identity: &Identity) -> Replica {
+    fn empty(log: Log, kept: Kept, identity: &Identity) -> Replica {
         let known = Known { sequence: 0, chain: chain::start(identity.incarnation) };
-        Replica { log, origin: identity.origin, chains: Vec::new(), known, frontier: None, stopped: None }
+        let origin = identity.origin;
+        Replica { log, origin, chains: Vec::new(), known, frontier: None, kept, stopped: None }
     }
 
     fn load(home: &Home, identity: &Identity) -> Result<(Replica, State), Error> {
         let (log, opened) = Log::open(&home.replica(), id(identity))?;
         report(&opened);
-        let mut replica = Replica::empty(log, identity);
-        let mut fold = Fold::default();
-        let mut commits = replica.log.reader().iter(1);
+        let mut kept = Kept::open(&home.replica(), id(identity))?;
+        let mut fold = kept.newest(&log.reader())?;
+        let mut replica = Replica::empty(log, kept, identity);
+        let mut commits = replica.log.reader().iter(fold.state.position + 1);
         let mut absorb = |commit: CommitView<'_>| {
             let leaves = (commit.first()..).zip(commit.leaves());
             leaves.for_each(|(position, leaf)| replica.absorb(&mut fold, position, leaf));
+            replica.after_commit(&fold.state, commit.root_after());
         };
         while commits.see(&mut absorb)?.is_some() {}
-        let state = replica.keep(fold);
+        let mut state = replica.keep(fold);
+        replica.after_fold(&mut state);
         Ok((replica, state))
     }
 
@@ -115,6 +125,21 @@ impl Replica {
         if let Some(record) = log::Record::decode(leaf).ok().filter(|record| record.origin == self.origin.0) {
             let chain = chain::link(&self.known.chain, &record.command);
             self.known = Known { sequence: record.sequence, chain };
+        }
+    }
+
+    fn after_commit(&mut self, state: &State, root: Hash) {
+        if self.stopped.is_none() {
+            self.kept.after_commit(state, root);
+        }
+    }
+
+    /// Keeps the state that the replica folds to, if it is time.
+    pub(super) fn after_fold(&mut self, state: &mut State) {
+        if self.stopped.is_none() {
+            let fold = Fold::resume(mem::take(state), mem::take(&mut self.chains));
+            self.kept.after_fold(&fold, self.log.head().root);
+            *state = self.keep(fold);
         }
     }
 
@@ -167,12 +192,17 @@ impl Replica {
         }
         let entry = |record: wire::Stored| Entry { leaf: record.leaf, aside: record.aside };
         let entries: Vec<Entry> = page.records.into_iter().map(entry).collect();
+        if let Some(epoch) = begun_by(&entries[0].leaf).filter(|epoch| *epoch > head.epoch) {
+            // If we crash after this: the epoch is there without a record, and its first one comes again.
+            self.log.begin_epoch(epoch).map_err(|error| replica_error(&error))?;
+        }
         self.log.append(&entries).map_err(|error| replica_error(&error))?;
         self.frontier = Some(frontier);
         let mut fold = Fold::resume(mem::take(state), mem::take(&mut self.chains));
         for (position, entry) in (first..).zip(&entries) {
             self.absorb(&mut fold, position, &entry.leaf);
         }
+        self.after_commit(&fold.state, self.log.head().root);
         *state = self.keep(fold);
         Ok(())
     }
@@ -200,7 +230,7 @@ impl Device {
     /// The last record up to a point; 0 when the point lies before the first.
     ///
     /// # Errors
-    /// NotUnderstood `POSITION_UNKNOWN` past the head; Integrity `RECORD_UNREADABLE` or `REPLICA_DAMAGED`.
+    /// NotUnderstood `POSITION_UNKNOWN` past the head; Integrity `REPLICA_DAMAGED`.
     pub fn position_of(&self, point: ReplayTo) -> Result<u64, ClientError> {
         let head = self.replica.head().size;
         let until = match point {
@@ -215,18 +245,24 @@ impl Device {
             }
             ReplayTo::Time(time) => time,
         };
-        for commit in self.replica.reader().iter(1) {
-            let commit = commit.map_err(|error| replica_error(&error))?;
-            for (position, entry) in (commit.first..).zip(&commit.entries) {
-                let record = log::Record::decode(&*entry.leaf).map_err(|source| {
-                    unreadable(position, &DecodeError::Malformed { message: "Record", source })
-                })?;
-                if record.time_us > until.0 {
-                    return Ok(position - 1);
-                }
-            }
-        }
-        Ok(head)
+        last_until(&self.replica.reader(), head, until).map_err(|error| replica_error(&error))
+    }
+
+    /// The first record of a time or after it; one past the head when there is none yet.
+    ///
+    /// # Errors
+    /// Integrity `REPLICA_DAMAGED`.
+    pub fn first_at(&self, time: Timestamp) -> Result<u64, ClientError> {
+        let before = ReplayTo::Time(time.plus_micros(-1));
+        Ok(self.position_of(before)? + 1)
+    }
+
+    /// The office as it was known at a record of the replica, for its figures alone: without entries and held work.
+    ///
+    /// # Errors
+    /// As [`Device::replay`].
+    pub fn figures_at(&self, position: u64) -> Result<State, ClientError> {
+        self.replica.kept.figures_at(&self.replica.reader(), self.position_of(ReplayTo::Position(position))?)
     }
 
     /// Folds the replica again from its first record, showing each record as it is folded.
@@ -266,7 +302,33 @@ impl Device {
     }
 }
 
-fn id(identity: &Identity) -> LogId {
+/// The last of the first `head` records whose time is not after `until`. Time never runs backwards within a log, so a few
+/// records tell.
+fn last_until(reader: &LogReader, head: u64, until: Timestamp) -> Result<u64, Error> {
+    let (mut low, mut high) = (0, head);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match is_after(reader, low, middle, until)? {
+            Some(position) => high = position - 1,
+            None => low = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// Whether the time at `middle` is after `until`; then with a position of that time. What no release can read has the time
+/// of the record before it, as far as `low`.
+fn is_after(reader: &LogReader, low: u64, middle: u64, until: Timestamp) -> Result<Option<u64>, Error> {
+    for position in (low + 1..=middle).rev() {
+        let Some(entry) = reader.record(position)? else { continue };
+        if let Ok(record) = log::Record::decode(&*entry.leaf) {
+            return Ok((record.time_us > until.0).then_some(position));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn id(identity: &Identity) -> LogId {
     LogId { office: identity.office, kind: LogKind::Replica }
 }
 
@@ -287,4 +349,37 @@ pub(super) fn unreadable(position: u64, error: &DecodeError) -> ClientError {
 
 pub(super) fn diverged(position: u64, cause: &str) -> ClientError {
     ClientError::Integrity(Rejected::new("REPLICA_DIVERGED").with("position", position).with("cause", cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Times that stand still and jump, with leaves in between that no release can read.
+    #[test]
+    fn the_last_record_until_a_time_is_the_one_that_a_scan_finds() {
+        let id = LogId { office: Uuid::from_u128(1), kind: LogKind::Replica };
+        for seed in 0..8u64 {
+            let dir = tempfile::tempdir().unwrap();
+            let mut log = Log::create(dir.path(), id, 1).unwrap();
+            let (mut time, mut times) = (100, Vec::new());
+            let draw = |n: u64| (n * 7 + seed * 13) * 2_654_435_761 % 1_000 / 10;
+            for n in 0..60 {
+                time += [0, 0, 1, 7][draw(n) as usize % 4];
+                let unreadable = draw(n) % 11 < 3;
+                times.push(if unreadable { None } else { Some(time) });
+                let record = log::Record { time_us: time, ..Default::default() };
+                let leaf = if unreadable { vec![0xFF; 3] } else { record.encode_to_vec() };
+                log.append(&[Entry { leaf, aside: Vec::new() }]).unwrap();
+            }
+            for until in 95..time + 3 {
+                // What cannot be read has the time of the record before it.
+                let first_after = times.iter().position(|time| time.is_some_and(|time| time > until));
+                let found = last_until(&log.reader(), 60, Timestamp(until)).unwrap();
+                assert_eq!(found, first_after.map_or(60, |at| at as u64), "{seed}: {until}");
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::replica::replica_error;
 use super::{Device, Receipt, ReceiptOutcome};
-use crate::error::ClientError;
+use crate::error::{ClientError, Rejected};
 
 /// Nothing, when all is well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,21 @@ pub(super) struct Standing {
     pub(super) revoked: Option<BTreeMap<u32, ReceiptOutcome>>,
     /// The first command that the server has otherwise. It took nothing from there on.
     pub(super) forked_from: Option<u32>,
+    /// The office takes no writes: its log lacks what its key signed.
+    pub(super) behind: Option<Behind>,
+}
+
+/// How far the server's log reached, and how far it had been signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    here: u64,
+    seen: u64,
+}
+
+impl Behind {
+    pub(super) fn told(self) -> Rejected {
+        Rejected::new("LOG_BEHIND").with("here", self.here).with("seen", self.seen)
+    }
 }
 
 impl Standing {
@@ -53,6 +68,7 @@ impl Standing {
         json!({
             "revoked": self.revoked.as_ref().map(|told| told.iter().map(handed_in).collect::<Vec<_>>()),
             "forked_from": self.forked_from,
+            "behind": self.behind.map(|gap| json!({ "here": gap.here, "seen": gap.seen })),
         })
     }
 
@@ -70,7 +86,11 @@ impl Standing {
             Value::Null => None,
             sequence => Some(number(sequence)?),
         };
-        Some(Standing { revoked, forked_from })
+        // An earlier release did not write it.
+        let behind = value.get("behind").and_then(|gap| {
+            Some(Behind { here: gap.get("here")?.as_u64()?, seen: gap.get("seen")?.as_u64()? })
+        });
+        Some(Standing { revoked, forked_from, behind })
     }
 }
 
@@ -83,6 +103,13 @@ impl Device {
     pub(super) fn note_forked(&mut self, sequence: u32) -> Result<(), ClientError> {
         let first = self.standing.forked_from.map_or(sequence, |known| known.min(sequence));
         self.standing.forked_from = Some(first);
+        self.home.write_standing(&self.standing)
+    }
+
+    pub(super) fn note_behind(&mut self, cause: &Rejected) -> Result<(), ClientError> {
+        let detail = |name| cause.details.iter().find(|(key, _)| key == name)?.1.parse().ok();
+        self.standing.behind =
+            Some(Behind { here: detail("here").unwrap_or(0), seen: detail("seen").unwrap_or(0) });
         self.home.write_standing(&self.standing)
     }
 
@@ -142,6 +169,7 @@ impl Device {
     ) -> Result<(), ClientError> {
         match error {
             Some(error) if is_revoked(error) => self.note_revoked(receipts),
+            Some(error) if error.cause().code == "LOG_BEHIND" => self.note_behind(error.cause()),
             Some(error) if error.cause().code == "DEVICE_FORKED" => {
                 self.note_forked(self.first_unconfirmed())
             }

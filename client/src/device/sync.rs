@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::checkpoint::Offered;
 use super::connect::{Credentials, Failure, MESSAGE_BYTES_MAX, Session, unreachable};
+use super::epoch::OFFERED_MAX;
 use super::home::{Directory, random};
 use super::outbox::{Batch, Limits, check_size};
 use super::replica::diverged;
@@ -133,7 +134,23 @@ impl Device {
         Ok(report)
     }
 
+    /// Goes back to where the epochs are one log and begins again, if the server says that this device's epoch has ended.
     async fn exchange(
+        &mut self,
+        session: &mut Session,
+        report: &mut SyncReport,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), ClientError> {
+        match self.exchange_in_epoch(session, report, progress).await {
+            Err(error) if error.cause().code == "EPOCH_ENDED" => {
+                self.leave_epoch(error.cause())?;
+                self.exchange_in_epoch(session, report, progress).await
+            }
+            exchanged => exchanged,
+        }
+    }
+
+    async fn exchange_in_epoch(
         &mut self,
         session: &mut Session,
         report: &mut SyncReport,
@@ -155,9 +172,17 @@ impl Device {
         let pushed = self.push(session, &mut cursor, Some(1), report, &mut receipts, progress).await;
         let exchanged = match pushed {
             Ok(head) => self.pull(session, report, head, progress).await,
+            // Only the log itself tells why it lacks what this device was told that it has.
+            Err(error) if error.cause().code == "LOG_BEHIND" => {
+                self.pull(session, report, None, progress).await.and(Err(error))
+            }
             Err(error) => Err(error),
         };
         match exchanged {
+            Err(error) if error.cause().code == "LOG_BEHIND" => {
+                self.note_behind(error.cause())?;
+                Err(error)
+            }
             Err(error) if is_revoked(&error) => self.note_revoked(receipts),
             // The server took nothing from there on, and the replica stays as it is: what it has is this copy's own.
             Err(error) if error.cause().code == "DEVICE_FORKED" => self.note_forked(cursor.next),
@@ -320,7 +345,8 @@ impl Device {
     ) -> Result<Option<u64>, ClientError> {
         let last = self.outbox.last();
         let total = u64::from((last + 1).saturating_sub(cursor.next));
-        let (mut limits, mut tries, mut resends, mut head) = (Limits::MAX, Tries::default(), 0, None);
+        let (mut tries, mut resends, mut head) = (Tries::default(), 0, None);
+        let mut limits = self.limits(cursor.next)?;
         while cursor.next <= last {
             let batch = self.outbox.batch(cursor.next, last, cursor.chain, limits)?;
             assert!(!batch.commands.is_empty(), "BUG: the feed has no command {}", cursor.next);
@@ -370,8 +396,17 @@ impl Device {
         Ok(head)
     }
 
+    /// How much one push may carry. What an ended epoch says of commands travels with them.
+    pub(super) fn limits(&self, first: u32) -> Result<Limits, ClientError> {
+        Ok(match self.offers_again(first)? {
+            true => Limits { commands: OFFERED_MAX, ..Limits::MAX },
+            false => Limits::MAX,
+        })
+    }
+
     async fn push_batch(&self, session: &mut Session, batch: &Batch) -> Result<wire::PushResponse, Failure> {
-        let request = session.request(self.signed(batch))?;
+        let request = wire::PushRequest { checkpoint: self.held_note(), ..self.signed(batch)? };
+        let request = session.request(request)?;
         let mut client = client(session);
         let response = session.guard(client.push(request)).await?;
         session.answered(response.metadata());
@@ -382,8 +417,8 @@ impl Device {
     fn asked_for(&self, next: u32) -> Result<Cursor, ClientError> {
         let known = self.replica.known();
         if next <= known.sequence {
-            let cause = Rejected::new("LOG_BEHIND").with("server_sequence", next.saturating_sub(1));
-            return Err(ClientError::Integrity(cause.with("replica_sequence", known.sequence)));
+            let cause = Rejected::new("LOG_BEHIND").with("here", next.saturating_sub(1));
+            return Err(ClientError::Integrity(cause.with("seen", known.sequence)));
         }
         if next > self.outbox.last() + 1 {
             return Err(self.forked(known.sequence + 1));
@@ -472,6 +507,7 @@ impl Device {
             position: head.size,
             root: head.root.to_vec(),
             directory_digest: self.directory.digest().to_vec(),
+            checkpoint: self.held_note(),
         })?;
         let mut client = client(session);
         let response = session.guard(client.pull(request)).await?;
@@ -499,6 +535,7 @@ impl Device {
                 Some(Page::End(end)) => {
                     self.check_end(&end, records, &digest.finalize())?;
                     self.keep(offered)?;
+                    self.replica.after_fold(&mut self.view.confirmed);
                     self.met_server(end.server_time_us);
                     return Ok(());
                 }

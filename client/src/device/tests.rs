@@ -1,10 +1,13 @@
 //! A device without a server: its office's log is written by a small server of the test's own.
 
+mod snapshots;
+
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use renaksi_domain::entry::{AddEntry, EntryCommand, EntryVersion, Reading};
+use renaksi_domain::epoch::BeginEpoch;
 use renaksi_domain::ids::{DeviceId, IndicatorId, Origin, UnitId};
 use renaksi_domain::indicator::Level;
 use renaksi_domain::people::{
@@ -17,13 +20,15 @@ use renaksi_domain::plan::{
 use renaksi_domain::proposal::Kind;
 use renaksi_domain::quantity::{Quantity, Target};
 use renaksi_domain::time::{Date, Zone};
-use renaksi_ledger::merkle::{Frontier, leaf_hash};
-use renaksi_ledger::{Entry, Log, LogId, LogKind, Signer};
+use renaksi_ledger::merkle::{Frontier, Hash, leaf_hash};
+use renaksi_ledger::{Entry, Log, LogId, LogKind, Signer, verify_inclusion};
+use renaksi_proto::agreed::hex;
 use renaksi_proto::chain::{self, ChainHash};
-use renaksi_proto::convert::{encode_record, unreadable};
+use renaksi_proto::convert::{decode_record, encode_record, unreadable};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::wire;
 
+use super::epoch::{OFFERED_MAX, begun_by};
 use super::outbox::Limits;
 use super::*;
 
@@ -43,7 +48,7 @@ fn key(device: u32) -> SigningKey {
 }
 
 /// Decides and records as the server does, one commit a push.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Server {
     fold: Fold,
     tree: Frontier,
@@ -230,10 +235,18 @@ fn place(name: &str) -> Texts {
 
 /// What the key of a log signs over these commits.
 fn signs(key: SigningKey, pages: &[wire::CommitPage]) -> wire::SignedCheckpoint {
+    signs_in(1, key, pages)
+}
+
+/// The same of a log that began in that epoch.
+fn signs_in(epoch: u32, key: SigningKey, pages: &[wire::CommitPage]) -> wire::SignedCheckpoint {
     let dir = tempfile::tempdir().unwrap();
     let id = LogId { office: OFFICE, kind: LogKind::Office };
-    let mut log = Log::create(dir.path(), id, 1).unwrap();
+    let mut log = Log::create(dir.path(), id, epoch).unwrap();
     for page in pages {
+        if let Some(epoch) = begun_by(&page.records[0].leaf) {
+            log.begin_epoch(epoch).unwrap();
+        }
         let entries =
             page.records.iter().map(|record| Entry { leaf: record.leaf.clone(), aside: Vec::new() });
         log.append(&entries.collect::<Vec<_>>()).unwrap();
@@ -463,6 +476,70 @@ fn a_checkpoint_is_kept_when_the_replica_is_what_it_signs_and_never_taken_back()
     device.receive(next).unwrap();
     device.keep(Some(offered)).unwrap();
     assert_eq!(device.checkpoint.as_ref().map(|signed| signed.checkpoint().size), Some(size));
+}
+
+#[test]
+fn a_device_whose_epoch_ended_goes_back_keeps_what_it_had_and_offers_its_own_again() {
+    let mut fixture = Fixture::new();
+    let (mut server, mut pages) = office();
+    let mut device = fixture.open();
+    let own = || key(90);
+    ["1", "2", "3"].iter().for_each(|n| drop(device.record(add(n), Texts::default()).unwrap()));
+    let leaves: Vec<Leaf> = device
+        .outbox
+        .commands(1)
+        .map(|command| command.map(|(_, entry)| Leaf { leaf: entry.leaf, aside: entry.aside }).unwrap())
+        .collect();
+    // Two of them were received and signed for, the third was received.
+    let lost = fixture.server.push(1, &leaves[..2]);
+    let with_lost = [&pages[..], std::slice::from_ref(&lost)].concat();
+    let offered = device.offered(&signs(own(), &with_lost)).unwrap();
+    device.receive(lost).unwrap();
+    device.keep(Some(offered)).unwrap();
+    let held = device.checkpoint.clone().unwrap().checkpoint();
+    device.receive(fixture.server.push(1, &leaves[2..])).unwrap();
+    assert_eq!((device.unsent_sequence(), device.view().pending.len()), (4, 0));
+
+    // The server of before goes on in another epoch.
+    let (size, root) = (server.fold.state.position, server.tree.root());
+    let ended = |root: &[u8]| Rejected::new("EPOCH_ENDED").with("size", size).with("root", hex(root));
+    let began = BeginEpoch { epoch: 2, reason: "x".into(), size, root, seen: None };
+    let begun = server.say(0, vec![Command::People(PeopleCommand::BeginEpoch(Box::new(began)))]);
+    // What a crash left of an earlier try.
+    std::fs::create_dir(fixture.home.join("replica.new")).unwrap();
+    device.leave_epoch(&ended(&root)).unwrap();
+    assert_eq!((device.replica.head().size, device.replica.head().root), (size, root));
+    assert_eq!((device.unsent_sequence(), device.view().pending.len()), (1, 3));
+    let batch = device.outbox.batch(1, 3, device.unsent().unwrap().chain, Limits::MAX).unwrap();
+    let old = device.old_records(&batch).unwrap();
+    assert_eq!((old.len(), old[0].records.len()), (1, 2));
+    for record in &old[0].records {
+        let path: Vec<Hash> = record.path.iter().map(|hash| hash.as_slice().try_into().unwrap()).collect();
+        let (read, _) = decode_record(&record.leaf).unwrap();
+        assert!(verify_inclusion(&leaf_hash(&record.leaf), read.position, held.size, &path, &held.root));
+    }
+    assert_eq!(device.limits(1).unwrap().commands, OFFERED_MAX);
+    assert_eq!(device.limits(4).unwrap().commands, Limits::MAX.commands);
+
+    // No epoch is believed of which no record tells.
+    pages.push(begun.clone());
+    let silent = device.offered(&signs_in(2, own(), &pages[..pages.len() - 1])).unwrap();
+    assert_eq!(device.keep(Some(silent)).unwrap_err().cause().code, "LOG_CONTRADICTS_CHECKPOINT");
+    let offered = device.offered(&signs(own(), &pages)).unwrap();
+    device.receive(begun).unwrap();
+    device.keep(Some(offered)).unwrap();
+    drop(device);
+    let mut device = fixture.open();
+    assert_eq!((device.replica.head().epoch, device.replica.head().size), (2, size + 1));
+    let report = device.verify().unwrap();
+    assert_eq!((report.first_bad, report.epochs.len()), (None, 1));
+
+    // Where the epochs are not one log up to there, all of it is pulled again.
+    device.leave_epoch(&ended(&[7; 32])).unwrap();
+    assert_eq!(device.replica.head().size, 0);
+    assert_eq!(device.leave_epoch(&Rejected::new("EPOCH_ENDED")).unwrap_err().cause().code, "BAD_ANSWER");
+    let asides = (1..=2).filter(|n| fixture.home.join(format!("replica-set-aside-{n}/offers.json")).exists());
+    assert_eq!(asides.count(), 2);
 }
 
 #[test]
@@ -837,4 +914,31 @@ async fn without_a_server_nothing_is_queued_and_the_answer_is_quick() {
     let error = device.submit(request, &mut |_| {}).await.unwrap_err();
     assert_eq!(error.cause().code, "AUTHORITY_DAMAGED");
     assert_eq!(device.outbox.last(), 0);
+}
+
+#[test]
+fn an_index_is_made_when_it_is_asked_for_and_goes_with_the_device() {
+    let mut fixture = Fixture::new();
+    let mut device = fixture.open();
+    let index = device.home.index();
+    assert!(device.trail(&mut |_| {}).is_none(), "so few records are read as quickly");
+    assert!(!index.exists());
+    let size = device.replica.head().size;
+    let about = About { actor: Some(PersonId(1)), ..About::default() };
+    let made_by = |device: &Device| {
+        let trail = device.trail_from(1, &mut |_| {}).unwrap();
+        trail.positions(&about, size + 1, u64::MAX).unwrap().into_iter().filter(|at| *at > size).count()
+    };
+    assert_eq!(made_by(&device), 0);
+    assert!(index.exists());
+    // What is pulled afterwards is in the next answer.
+    let page = fixture.server.say(1, vec![add("1"), add("2")]);
+    device.receive(page).unwrap();
+    assert_eq!(made_by(&device), 2);
+    // Where no index can be, there is none, and that is no error.
+    std::fs::remove_dir_all(&index).unwrap();
+    std::fs::write(&index, b"in the way").unwrap();
+    assert!(device.trail_from(1, &mut |_| {}).is_none());
+    device.reset(true).unwrap();
+    assert!(!index.exists());
 }

@@ -1,6 +1,7 @@
 //! Checking the replica without trusting the server: every hash, the fold, and who made what.
 
 use prost::Message;
+use renaksi_domain::epoch::BeginEpoch;
 use renaksi_domain::hash::{StateHash, state_hash};
 use renaksi_domain::ids::{Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
@@ -37,6 +38,8 @@ pub struct VerifyReport {
     pub unreadable_texts: u64,
     /// Records that another version of the rules decided. Everything else of them was checked.
     pub not_decided_again: u64,
+    /// The epochs that began in the checked records, in their order. In the first one a log simply begins.
+    pub epochs: Vec<BeginEpoch>,
     /// Of the state that the checked records fold to.
     pub state_hash: StateHash,
     /// The newest checkpoint that the log was compared with, and that it begins with if `ok`.
@@ -50,7 +53,7 @@ pub struct Bad {
     pub position: u64,
     /// `REPLICA_DAMAGED`, `RECORD_UNREADABLE`, `RECORD_MISPLACED`, `HOST_RECORD_WRONG`, `AUTHOR_WRONG`, `SEQUENCE_GAP`,
     /// `TIMED_EVENT_MISSING`, `OUTCOME_DIFFERS`, `ENROLMENT_UNPROVEN`, `SIGNATURE_INVALID`, `SIGNATURE_MISSING`,
-    /// `TEXTS_DIFFER`, `RECORDS_MISSING`, `CHECKPOINT_DIFFERS`.
+    /// `EPOCH_DIFFERS`, `TEXTS_DIFFER`, `RECORDS_MISSING`, `CHECKPOINT_DIFFERS`.
     pub code: String,
     /// The same with the objects it names.
     pub what: String,
@@ -69,6 +72,7 @@ impl VerifyReport {
             checked_texts: 0,
             unreadable_texts: 0,
             not_decided_again: 0,
+            epochs: Vec::new(),
             state_hash: state_hash(&State::default()),
             checkpoint: None,
             first_bad: None,
@@ -137,6 +141,7 @@ impl Device {
                 }
                 report.checked_records += 1;
             }
+            checks.commit_ends(commit.root_after);
             checks.tell(report);
         }
         report.state_hash = state_hash(checks.state());
@@ -167,6 +172,8 @@ pub(super) struct Checks {
     texts: u64,
     unreadable_texts: u64,
     not_decided: u64,
+    /// The tree after the last whole commit: an epoch begins with a commit.
+    reached: Option<(u64, Hash)>,
 }
 
 impl Checks {
@@ -189,11 +196,17 @@ impl Checks {
         (report.checked_signatures, report.checked_texts) = (self.signatures, self.texts);
         report.unreadable_texts = self.unreadable_texts;
         report.not_decided_again = self.not_decided;
+        report.epochs.clone_from(&self.fold.state.epochs);
     }
 
     /// The first record that no signature covers yet.
     pub(super) fn first_unsigned(&self) -> Option<u64> {
         self.unsigned.iter().flatten().min().copied()
+    }
+
+    /// A commit whose records were checked ends here.
+    pub(super) fn commit_ends(&mut self, root: Hash) {
+        self.reached = Some((self.position(), root));
     }
 
     /// Checks the next record.
@@ -205,6 +218,9 @@ impl Checks {
             return Err(Bad::new(position, "RECORD_MISPLACED"));
         }
         check_who(state, &record, &stored).map_err(|code| Bad::new(position, code))?;
+        if !self.continues(&record) {
+            return Err(Bad::new(position, "EPOCH_DIFFERS"));
+        }
         if !is_due(state, &record) {
             return Err(Bad::new(position, "TIMED_EVENT_MISSING"));
         }
@@ -223,6 +239,16 @@ impl Checks {
         match record.envelope.origin {
             Origin::HOST => Ok(()),
             origin => self.check_signature(position, origin, &stored),
+        }
+    }
+
+    /// An epoch goes on from exactly the log before it.
+    fn continues(&self, record: &Record) -> bool {
+        match (&record.envelope.command, &record.outcome) {
+            (Command::People(PeopleCommand::BeginEpoch(begin)), Outcome::Recorded(_)) => {
+                self.reached == Some((begin.size, begin.root)) && begin.size + 1 == record.position
+            }
+            _ => true,
         }
     }
 
@@ -300,9 +326,10 @@ fn check_who(state: &State, record: &Record, stored: &log::Record) -> Result<(),
     }
 }
 
-/// Nothing else is recorded while something is due by itself.
+/// Nothing else is recorded while something is due by itself, but that an epoch begins: nothing may be recorded before it.
 fn is_due(state: &State, record: &Record) -> bool {
     match due_by_itself(state, record.time) {
+        _ if matches!(record.envelope.command, Command::People(PeopleCommand::BeginEpoch(_))) => true,
         Some(due) => record.envelope.command == Command::Quarter(due),
         None => true,
     }
@@ -445,6 +472,28 @@ mod tests {
         // Where the rules are others, the fold itself knows what the server may not do.
         let mut earlier = reopened(1);
         assert_eq!(host(&mut earlier, 9, relock(), recorded()).unwrap_err(), "RECORD_UNREADABLE");
+    }
+
+    #[test]
+    fn an_epoch_goes_on_from_the_log_in_front_of_it() {
+        let begin = |checks: &Checks, root| {
+            let size = checks.position();
+            let begin = BeginEpoch { epoch: 2, reason: "x".into(), size, root, seen: None };
+            Command::People(PeopleCommand::BeginEpoch(Box::new(begin)))
+        };
+        for (reached, root, expected) in [
+            (Some([7; 32]), [7; 32], Ok(())),
+            (Some([7; 32]), [8; 32], Err("EPOCH_DIFFERS".to_owned())),
+            // In the midst of a commit.
+            (None, [7; 32], Err("EPOCH_DIFFERS".to_owned())),
+        ] {
+            let mut checks = reopened(RULES_VERSION);
+            host(&mut checks, 1, person(), None).unwrap();
+            reached.into_iter().for_each(|root| checks.commit_ends(root));
+            let begun = begin(&checks, root);
+            // Something else is due, and may not be recorded before it.
+            assert_eq!(host(&mut checks, 12, begun, None), expected);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Where entries are kept and how they count: the figures follow every change, and a change tells what it took away.
+//! Where entries are kept and how they count: the figures follow every change, and a change tells what it took away. So
+//! that the figures can be folded without the entries too.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +17,21 @@ pub struct Entries {
     table: Vec<Entry>,
     /// Per origin, (sequence, slot) in the order of sequences.
     by_origin: BTreeMap<Origin, Vec<(u32, u32)>>,
+    /// None is kept: the office is folded for its figures alone.
+    left_out: bool,
 }
 
 impl Entries {
+    /// No entries, and none to come.
+    fn left_out() -> Entries {
+        Entries { left_out: true, ..Entries::default() }
+    }
+
+    /// True where the office is folded for its figures alone.
+    pub(crate) fn are_left_out(&self) -> bool {
+        self.left_out
+    }
+
     /// Every entry, in the order of the records that first counted them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
         self.table.iter()
@@ -62,7 +75,7 @@ impl Entries {
         for (key, slot) in keys {
             by_origin.entry(key.origin).or_default().push((key.sequence, slot));
         }
-        Some(Entries { table, by_origin })
+        Some(Entries { table, by_origin, left_out: false })
     }
 
     pub(crate) fn push(&mut self, entry: Entry) -> u32 {
@@ -105,10 +118,10 @@ fn left_standing(
     let standing = tally.latest.as_ref()?;
     let stays = after.state.counts_in(figure)
         && (after.indicator, after.quarter, after.on) == (entry.indicator, entry.quarter, entry.on);
-    if standing.slot != slot || stays || tally.count == 1 {
+    if standing.position != entry.position || stays || tally.count == 1 {
         return None;
     }
-    let (_, left) = latest_before(&state.entries, indicator, figure, entry.quarter, (entry.on, slot))?;
+    let left = latest_before(&state.entries, indicator, figure, entry.quarter, (entry.on, slot))?;
     Some(Box::new(counted(left)))
 }
 
@@ -119,11 +132,11 @@ fn latest_before<'a>(
     figure: Figure,
     quarter: Quarter,
     before: (Date, u32),
-) -> Option<(u32, &'a Entry)> {
+) -> Option<&'a Entry> {
     let earlier = indicator.tally.by_day.range(..before).rev();
     earlier
-        .filter_map(|(_, slot)| Some((*slot, entries.at(*slot)?)))
-        .find(|(_, entry)| entry.quarter == quarter && entry.state.counts_in(figure))
+        .filter_map(|(_, slot)| entries.at(*slot))
+        .find(|entry| entry.quarter == quarter && entry.state.counts_in(figure))
 }
 
 pub(crate) fn counted(entry: &Entry) -> Counted {
@@ -160,16 +173,40 @@ impl OfficeState {
             position: record.position,
         };
         let Some(indicator) = self.indicators.get_mut(entry.indicator.index()) else { return };
+        if self.entries.left_out {
+            return add_where_it_counts(indicator, &entry);
+        }
         let slot = self.entries.push(entry);
         count_in(indicator, slot, &self.entries.table[slot as usize]);
     }
 
-    /// Changes an entry and what it counts in.
-    pub(crate) fn change(&mut self, key: CommandKey, how: impl FnOnce(&mut Entry)) {
+    /// Changes an entry, which `version` then is, and what it counts in.
+    pub(crate) fn change(
+        &mut self,
+        key: CommandKey,
+        version: CommandKey,
+        effect: &Effect,
+        how: impl FnOnce(&mut Counted),
+    ) {
+        if self.entries.left_out {
+            return self.recount(effect, how);
+        }
         let Some(slot) = self.entries.slot(key) else { return };
         let before = &self.entries.table[slot as usize];
-        let mut after = before.clone();
+        let mut after = counted(before);
         how(&mut after);
+        let after = Entry {
+            key,
+            version,
+            indicator: after.indicator,
+            author: before.author,
+            on: after.on,
+            reading: after.reading,
+            quarter: after.quarter,
+            state: after.state,
+            late: before.late | effect.late,
+            position: before.position,
+        };
         for figure in Figure::ALL {
             if before.state.counts_in(figure)
                 && let Some(indicator) = self.indicators.get_mut(before.indicator.index())
@@ -179,7 +216,7 @@ impl OfficeState {
             if after.state.counts_in(figure)
                 && let Some(indicator) = self.indicators.get_mut(after.indicator.index())
             {
-                indicator.tally.add(figure, slot, &after);
+                indicator.tally.add(figure, &after);
             }
         }
         let (from, to) = ((before.indicator, before.on), (after.indicator, after.on));
@@ -188,7 +225,10 @@ impl OfficeState {
     }
 
     /// Judges an entry. A figure that holds it before and after stays as it is.
-    pub(crate) fn judge(&mut self, key: CommandKey, to: State) {
+    pub(crate) fn judge(&mut self, key: CommandKey, effect: &Effect, to: State) {
+        if self.entries.left_out {
+            return self.recount(effect, |entry| entry.state = to);
+        }
         let Some(slot) = self.entries.slot(key) else { return };
         let from = std::mem::replace(&mut self.entries.table[slot as usize].state, to);
         let entry = &self.entries.table[slot as usize];
@@ -196,10 +236,52 @@ impl OfficeState {
         for figure in Figure::ALL {
             match (from.counts_in(figure), to.counts_in(figure)) {
                 (true, false) => uncount(&self.entries, indicator, slot, entry, figure),
-                (false, true) => indicator.tally.add(figure, slot, entry),
+                (false, true) => indicator.tally.add(figure, entry),
                 _ => {}
             }
         }
+    }
+
+    /// Changes what an entry counts in, by what the record says of the entry and of what stands where it was the latest.
+    fn recount(&mut self, effect: &Effect, how: impl FnOnce(&mut Counted)) {
+        let Some(before) = &effect.before else { return };
+        let mut after = before.clone();
+        how(&mut after);
+        for (figure, left) in
+            [(Figure::Reported, &effect.reported_left), (Figure::Verified, &effect.verified_left)]
+        {
+            if before.state.counts_in(figure)
+                && let Some(indicator) = self.indicators.get_mut(before.indicator.index())
+            {
+                let tally = indicator.tally.quarter_mut(figure, before.quarter);
+                if tally.remove(before.position, &before.reading) {
+                    tally.latest = left.as_deref().map(|left| Latest {
+                        on: left.on,
+                        position: left.position,
+                        reading: left.reading.clone(),
+                    });
+                }
+            }
+            if after.state.counts_in(figure)
+                && let Some(indicator) = self.indicators.get_mut(after.indicator.index())
+            {
+                let tally = indicator.tally.quarter_mut(figure, after.quarter);
+                tally.add(after.position, after.on, &after.reading);
+            }
+        }
+    }
+
+    /// The office for its figures alone: without entries and held work, which what is folded on to it then leaves out too.
+    /// Everything else is as in the whole state at every record. Nothing can be decided on it.
+    pub fn for_figures(mut self) -> OfficeState {
+        self.entries = Entries::left_out();
+        self.held.clear();
+        self.awaited.clear();
+        for indicator in &mut self.indicators {
+            indicator.entries = Vec::new();
+            indicator.tally.by_day.clear();
+        }
+        self
     }
 
     fn move_slot(&mut self, slot: u32, from: (IndicatorId, Date), to: (IndicatorId, Date)) {
@@ -244,15 +326,19 @@ impl OfficeState {
 fn count_in(indicator: &mut Indicator, slot: u32, entry: &Entry) {
     indicator.entries.push(slot);
     indicator.tally.by_day.insert((entry.on, slot));
+    add_where_it_counts(indicator, entry);
+}
+
+fn add_where_it_counts(indicator: &mut Indicator, entry: &Entry) {
     for figure in Figure::ALL.into_iter().filter(|figure| entry.state.counts_in(*figure)) {
-        indicator.tally.add(figure, slot, entry);
+        indicator.tally.add(figure, entry);
     }
 }
 
 /// Takes an entry out of a figure; where it was the latest reading, the one before it stands again.
 fn uncount(entries: &Entries, indicator: &mut Indicator, slot: u32, entry: &Entry, figure: Figure) {
     let tally = indicator.tally.quarter_mut(figure, entry.quarter);
-    if !tally.remove(slot, &entry.reading) {
+    if !tally.remove(entry.position, &entry.reading) {
         return;
     }
     let left = match tally.count {
@@ -260,5 +346,5 @@ fn uncount(entries: &Entries, indicator: &mut Indicator, slot: u32, entry: &Entr
         _ => latest_before(entries, indicator, figure, entry.quarter, (entry.on, slot)),
     };
     indicator.tally.quarter_mut(figure, entry.quarter).latest =
-        left.map(|(slot, entry)| Latest { on: entry.on, slot, reading: entry.reading.clone() });
+        left.map(|left| Latest { on: left.on, position: left.position, reading: left.reading.clone() });
 }

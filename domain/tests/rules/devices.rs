@@ -35,6 +35,7 @@ impl Device {
             author,
             made_at: office.now,
             has_reason: true,
+            restored: None,
             command: parse(&office.state, words),
         });
         Device { outbox: outbox.collect(), acknowledged: 0, receipts: BTreeMap::new() }

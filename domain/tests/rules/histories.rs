@@ -46,7 +46,7 @@ impl Naive {
 fn naive(state: &State, id: IndicatorId, quarter: Quarter, figure: Figure) -> String {
     let (mut sum, mut numerator, mut denominator) = (Naive::default(), Naive::default(), Naive::default());
     let (mut count, mut ratios, mut latest) = (0, 0, None);
-    for (slot, entry) in state.entries.iter().enumerate() {
+    for entry in state.entries.iter() {
         let counts = match figure {
             Figure::Reported => matches!(entry.state, EntryState::Recorded | EntryState::Verified),
             Figure::Verified => entry.state == EntryState::Verified,
@@ -64,8 +64,8 @@ fn naive(state: &State, id: IndicatorId, quarter: Quarter, figure: Figure) -> St
             }
             Reading::Text(_) => {}
         }
-        if latest.as_ref().is_none_or(|(on, at, _)| (*on, *at) < (entry.on, slot)) {
-            latest = Some((entry.on, slot, format!("{:?}", entry.reading)));
+        if latest.as_ref().is_none_or(|(on, at, _)| (*on, *at) < (entry.on, entry.position)) {
+            latest = Some((entry.on, entry.position, format!("{:?}", entry.reading)));
         }
     }
     format!("{count} {ratios} {} {} {} {latest:?}", sum.plain(), numerator.plain(), denominator.plain())
@@ -73,10 +73,8 @@ fn naive(state: &State, id: IndicatorId, quarter: Quarter, figure: Figure) -> St
 
 fn kept(state: &State, id: IndicatorId, quarter: Quarter, figure: Figure) -> String {
     let tally = &state.indicator(id).unwrap().tally.of(figure)[quarter.index()];
-    let latest = tally
-        .latest
-        .as_ref()
-        .map(|latest| (latest.on, latest.slot as usize, format!("{:?}", latest.reading)));
+    let latest =
+        tally.latest.as_ref().map(|latest| (latest.on, latest.position, format!("{:?}", latest.reading)));
     format!(
         "{} {} {} {} {} {latest:?}",
         tally.count, tally.ratio_count, tally.sum, tally.numerator, tally.denominator
@@ -251,15 +249,31 @@ proptest! {
         }
     }
 
+    /// From any record on the figures can be folded without the entries: the state is then the whole one without them.
+    #[test]
+    fn figures_fold_without_the_entries(steps in steps(120), cut in 0.0..1.0) {
+        let office = play(&steps);
+        let cut = (office.records.len() as f64 * cut) as usize;
+        for cut in [0, cut] {
+            let (before, after) = office.records.split_at(cut);
+            let mut whole = State::default();
+            before.iter().for_each(|record| apply(&mut whole, record));
+            let mut figures = whole.for_figures();
+            after.iter().for_each(|record| apply(&mut figures, record));
+            prop_assert!(figures == office.state.clone().for_figures(), "from {cut} on");
+        }
+    }
+
     /// Records that no state of ours would make are applied without a panic: replicas read what a server sends.
     #[test]
     fn apply_is_total(steps in steps(60), without in 1_usize..40) {
         let office = play(&steps);
-        let mut state = State::default();
+        let (mut state, mut figures) = (State::default(), State::default().for_figures());
         for record in office.records.iter().enumerate().filter(|(at, _)| at % 40 != without).map(|(_, r)| r) {
             decide(&state, &record.envelope, record.time);
             apply(&mut state, record);
             renaksi_domain::hash::state_hash(&state);
+            apply(&mut figures, record);
         }
     }
 }

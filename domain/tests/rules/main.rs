@@ -7,6 +7,7 @@ mod corners;
 mod delivery;
 mod devices;
 mod entries;
+mod epochs;
 mod figures;
 mod held;
 mod histories;

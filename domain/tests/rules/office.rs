@@ -2,6 +2,7 @@
 
 use renaksi_domain::RULES_VERSION;
 use renaksi_domain::command::{Command, Effect, Envelope, Outcome, Record, apply, decide};
+use renaksi_domain::epoch::Restored;
 use renaksi_domain::figures::{Line, Period, Realised, line};
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::ids::{CommandKey, IndicatorId, Origin, PersonId, UnitId};
@@ -73,6 +74,8 @@ pub struct Office {
     pub device_ahead_micros: i64,
     /// Whether commands say why.
     pub reason: bool,
+    /// What an ended epoch says of the commands that follow.
+    pub restored: Option<Restored>,
     sequences: Vec<u32>,
 }
 
@@ -85,6 +88,7 @@ impl Office {
             now: Timestamp(0),
             device_ahead_micros: 0,
             reason: true,
+            restored: None,
             sequences: vec![0; 64],
         };
         office.at("2024-01-02 08:00");
@@ -174,8 +178,11 @@ impl Office {
 
     /// The same with a sequence of its own.
     pub fn play_as(&mut self, origin: Origin, sequence: u32, author: PersonId, command: Command) -> Outcome {
-        let made_at = self.now.plus_micros(self.device_ahead_micros);
-        let envelope = Envelope { origin, sequence, author, made_at, has_reason: self.reason, command };
+        let made_at = self.restored.map_or(self.now, |restored| restored.time);
+        let made_at = made_at.plus_micros(self.device_ahead_micros);
+        let restored = self.restored.map(Box::new);
+        let envelope =
+            Envelope { origin, sequence, author, made_at, has_reason: self.reason, restored, command };
         let outcome = decide(&self.state, &envelope, self.now);
         let position = self.records.len() as u64 + 1;
         let record = Record { position, time: self.now, carrier: None, envelope, outcome: outcome.clone() };

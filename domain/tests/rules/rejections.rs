@@ -70,6 +70,9 @@ draft        | admin recall 2024                      | refused PLAN_NOT_SUBMITT
 founded      | host adopt-rules 2                     | refused NOTHING_TO_CHANGE rules=2
 founded      | host adopt-rules 9                     | refused RULES_UNKNOWN rules=9 known=2
 founded      | operator adopt-rules 3                 | refused ROLE_MAY_NOT role=host
+founded      | host begin-epoch 2                     | refused REASON_MISSING command=epoch.begun
+founded      | host begin-epoch 1 because             | refused NOTHING_TO_CHANGE epoch=1 position=32
+founded      | operator begin-epoch 2 because         | refused ROLE_MAY_NOT role=host
 established  | kabid request-reopen 1 2024-06-01T17:00 | refused QUARTER_NOT_LOCKED quarter=1 year=2024 state=open
 locked       | kabid request-reopen 1 2024-04-08T08:00 | refused REOPEN_PAST quarter=1 year=2024 state=locked until=2024-04-08T01:00:00Z
 locked       | admin grant-reopen 1                   | refused REOPEN_NOT_REQUESTED quarter=1 year=2024 state=locked

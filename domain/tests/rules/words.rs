@@ -4,6 +4,7 @@ use renaksi_domain::RULES_VERSION;
 use renaksi_domain::command::Command;
 use renaksi_domain::config::{Band, ConfigCommand};
 use renaksi_domain::entry::{AddEntry, AmendEntry, EntryCommand, EntryVersion, Reading};
+use renaksi_domain::epoch::{BeginEpoch, Seen};
 use renaksi_domain::held::{HeldCommand, ReleaseHeld};
 use renaksi_domain::ids::{DeviceId, GrantId, IndicatorId, PersonId, RevisionId, UnitId};
 use renaksi_domain::indicator::{Level, LowerFormula, Polarity, SetIndicator};
@@ -209,6 +210,15 @@ pub fn parse(state: &State, words: &str) -> Command {
         ["recall", year] => Command::Plan(PlanCommand::RecallPlan(year.parse().unwrap())),
         ["confirm", grant] => Command::People(PeopleCommand::ConfirmGrant(GrantId(number(grant)))),
         ["decline", grant] => Command::People(PeopleCommand::DeclineGrant(GrantId(number(grant)))),
+        ["begin-epoch", epoch, reason @ ..] => {
+            Command::People(PeopleCommand::BeginEpoch(Box::new(BeginEpoch {
+                epoch: number(epoch),
+                reason: reason.join(" ").into(),
+                size: state.position,
+                root: [7; 32],
+                seen: Some(Seen { epoch: 1, size: state.position + 50, root: [8; 32] }),
+            })))
+        }
         ["adopt-rules", rules] => Command::People(PeopleCommand::AdoptRules(number(rules))),
         ["set", indicator, what @ ..] => Command::Indicator(parse_set(id(indicator), what)),
         ["found"] => Command::People(PeopleCommand::FoundOffice(FoundOffice {

@@ -1,4 +1,5 @@
 use renaksi_domain::command::Command;
+use renaksi_domain::epoch::{BeginEpoch, Seen};
 use renaksi_domain::ids::{DeviceId, PersonId, UnitId};
 use renaksi_domain::people::{
     AddPerson, AddUnit, Assign, Assignment, EndAssignments, EnrolDevice, EnrolmentProof, FoundOffice,
@@ -56,6 +57,17 @@ pub(super) fn to(command: &PeopleCommand) -> Body {
         PeopleCommand::ConfirmGrant(id) => Body::ConfirmGrant(id.0),
         PeopleCommand::DeclineGrant(id) => Body::DeclineGrant(id.0),
         PeopleCommand::AdoptRules(rules) => Body::AdoptRules(*rules),
+        PeopleCommand::BeginEpoch(begin) => Body::BeginEpoch(log::BeginEpoch {
+            epoch: begin.epoch,
+            reason: begin.reason.to_string(),
+            size: begin.size,
+            root: begin.root.to_vec(),
+            seen: begin.seen.map(|seen| log::SeenCheckpoint {
+                epoch: seen.epoch,
+                size: seen.size,
+                root: seen.root.to_vec(),
+            }),
+        }),
     }
 }
 
@@ -122,6 +134,20 @@ fn proof_from(
 
 pub(super) fn revoke_device(stored: log::RevokeDevice) -> Result<Command, DecodeError> {
     people(PeopleCommand::RevokeDevice(RevokeDevice { device: DeviceId(stored.device) }))
+}
+
+pub(super) fn begin_epoch(stored: log::BeginEpoch) -> Result<Command, DecodeError> {
+    let seen = |seen: log::SeenCheckpoint| {
+        let root = field(seen.root.try_into().ok(), "SeenCheckpoint", "root")?;
+        Ok(Seen { epoch: seen.epoch, size: seen.size, root })
+    };
+    people(PeopleCommand::BeginEpoch(Box::new(BeginEpoch {
+        epoch: stored.epoch,
+        reason: stored.reason.into(),
+        size: stored.size,
+        root: field(stored.root.try_into().ok(), "BeginEpoch", "root")?,
+        seen: stored.seen.map(seen).transpose()?,
+    })))
 }
 
 pub(super) fn people(command: PeopleCommand) -> Result<Command, DecodeError> {

@@ -1,6 +1,7 @@
 use prost::Message;
 use renaksi_domain::command::{Command, Envelope, Outcome, Record};
 use renaksi_domain::entry::EntryCommand;
+use renaksi_domain::epoch::Restored;
 use renaksi_domain::held::HeldCommand;
 use renaksi_domain::ids::{GrantId, Origin, PersonId};
 use renaksi_domain::people::PeopleCommand;
@@ -15,7 +16,9 @@ use crate::chain;
 use crate::log::{self, command::Body};
 
 /// The version of the stored format that this release reads whole; see `needs` in record.proto.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// What a reader must know of a record that was offered again: it was decided as of another time than its own.
+const NEEDS_RESTORED: u32 = 2;
 
 /// What stands before a commitment in a leaf: field 2047, 32 bytes.
 const COMMITMENT_FIELD: [u8; 3] = [0xFA, 0x7F, 0x20];
@@ -110,7 +113,15 @@ pub fn decode_command(
         return Err(DecodeError::Field { message: "Command", field: "commitment" });
     }
     let made_at = Timestamp(stored.made_at_us);
-    let envelope = Envelope { origin, sequence, author, made_at, has_reason: mask.has_reason(), command };
+    let envelope = Envelope {
+        origin,
+        sequence,
+        author,
+        made_at,
+        has_reason: mask.has_reason(),
+        restored: None,
+        command,
+    };
     Ok((envelope, stored.commitment))
 }
 
@@ -137,6 +148,7 @@ fn body_from(body: Body) -> Result<Command, DecodeError> {
         Body::ConfirmGrant(id) => people::people(PeopleCommand::ConfirmGrant(GrantId(id))),
         Body::DeclineGrant(id) => people::people(PeopleCommand::DeclineGrant(GrantId(id))),
         Body::AdoptRules(rules) => people::people(PeopleCommand::AdoptRules(rules)),
+        Body::BeginEpoch(stored) => people::begin_epoch(stored),
         Body::StartImport(stored) => plan::start_import(stored),
         Body::ImportObjective(stored) => plan::import_objective(stored),
         Body::ImportIndicator(stored) => plan::import_indicator(stored),
@@ -172,7 +184,15 @@ fn body_from(body: Body) -> Result<Command, DecodeError> {
 /// The envelope of bytes that are no command.
 pub fn unreadable(origin: Origin, sequence: u32, author: PersonId) -> Envelope {
     let made_at = Timestamp(0);
-    Envelope { origin, sequence, author, made_at, has_reason: false, command: Command::Unreadable }
+    Envelope {
+        origin,
+        sequence,
+        author,
+        made_at,
+        has_reason: false,
+        restored: None,
+        command: Command::Unreadable,
+    }
 }
 
 /// The final bytes of a record. `command` are exactly the bytes its author chained and signed.
@@ -188,6 +208,12 @@ pub fn encode_record(
         Outcome::Held(cause) => Stored::Held(rejection_to(cause)),
         Outcome::Refused(cause) => Stored::Refused(rejection_to(cause)),
     };
+    let restored = record.envelope.restored.as_ref().map(|restored| log::Restored {
+        epoch: restored.epoch,
+        position: restored.position,
+        time_us: restored.time.0,
+        recorded: restored.recorded,
+    });
     let stored = log::Record {
         position: record.position,
         time_us: record.time.0,
@@ -197,7 +223,8 @@ pub fn encode_record(
         carrier: record.carrier.map_or(0, |person| person.0),
         chain_signature: signature.map(<[u8]>::to_vec).unwrap_or_default(),
         clock_skew_ms: skew_ms,
-        needs: 0,
+        needs: if restored.is_some() { NEEDS_RESTORED } else { 0 },
+        restored,
         outcome: Some(outcome),
         command: command.to_vec(),
     };
@@ -218,12 +245,20 @@ pub fn decode_record(leaf: &[u8]) -> Result<(Record, log::Record), DecodeError> 
         Stored::Refused(cause) => Outcome::Refused(rejection_from(cause)),
     };
     let (origin, author) = (Origin(stored.origin), PersonId(stored.author));
-    let envelope = match decode_command(&stored.command, origin, stored.sequence, author) {
+    let mut envelope = match decode_command(&stored.command, origin, stored.sequence, author) {
         Ok((envelope, _)) => envelope,
         // What was refused changes nothing, so it need not be readable.
         Err(_) if matches!(outcome, Outcome::Refused(_)) => unreadable(origin, stored.sequence, author),
         Err(error) => return Err(error),
     };
+    envelope.restored = stored.restored.as_ref().map(|restored| {
+        Box::new(Restored {
+            epoch: restored.epoch,
+            position: restored.position,
+            time: Timestamp(restored.time_us),
+            recorded: restored.recorded,
+        })
+    });
     let record = Record {
         position: stored.position,
         time: Timestamp(stored.time_us),

@@ -5,12 +5,15 @@
 //! options with a flag. What a command already says in the log's format (a revision's changes, held work, staged rows) is
 //! stored as that command. What follows from the rest (figures, indexes) is left out and made anew.
 //!
+//! An office for its figures alone is kept without entries and held work, and so with the figures.
+//!
 //! Reading is total: any bytes give a fold or an error, and memory stays in proportion to their number.
 
 mod bytes;
 mod figures;
 mod people;
 mod plan;
+mod tally;
 mod work;
 
 use renaksi_domain::command::Command;
@@ -24,30 +27,16 @@ use crate::fold::Fold;
 use bytes::{Reader, Writer};
 
 /// The version of these bytes. It grows with every change to this file's order of fields.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
+/// What of an office is kept.
+const WHOLE: u8 = 0;
+const FIGURES: u8 = 1;
 
 /// The fold as bytes.
 pub fn encode(fold: &Fold) -> Vec<u8> {
     let state = &fold.state;
     let mut out = Writer(Vec::with_capacity(64 * 1024 + 32 * state.entries.len()));
-    out.number(FORMAT.into());
-    out.number(FOLD_VERSION.into());
-    out.number(state.position);
-    out.time(state.time);
-    out.number(state.rules.into());
-    out.config(&state.config);
-    out.option(state.office.as_ref(), |out, office| {
-        out.command(&Command::People(PeopleCommand::FoundOffice(office.clone())));
-    });
-    out.list(&state.people.persons, |out, person| out.list(&person.assignments, Writer::assignment));
-    out.list(&state.people.units, |out, unit| out.text(&unit.name));
-    out.list(&state.people.devices, Writer::device);
-    out.list(&state.people.incarnations, Writer::incarnation);
-    out.list(&state.people.grants, Writer::grant);
-    out.list(&state.plans, Writer::plan);
-    out.list(&state.indicators, Writer::indicator);
-    out.list(&state.revisions, Writer::revision);
-    out.list(&state.narratives, Writer::narrative);
+    out.office(WHOLE, state);
     let mut before = 0;
     out.list(state.entries.iter(), |out, entry| {
         out.entry(entry, before);
@@ -56,10 +45,6 @@ pub fn encode(fold: &Fold) -> Vec<u8> {
     out.list(&state.held, |out, (key, held)| {
         out.key(*key);
         out.held(held);
-    });
-    out.list(&state.staging, |out, (origin, staging)| {
-        out.number(origin.0.into());
-        out.staging(staging);
     });
     out.list(fold.chains(), |out, chain| out.0.extend_from_slice(chain));
     out.0
@@ -71,27 +56,7 @@ pub fn encode(fold: &Fold) -> Vec<u8> {
 /// [`DecodeError`] when the bytes are not a snapshot of this format and fold version, whole and nothing more.
 pub fn decode(bytes: &[u8]) -> Result<Fold, DecodeError> {
     let mut from = Reader(bytes);
-    if from.number()? != u64::from(FORMAT) || from.number()? != u64::from(FOLD_VERSION) {
-        return Err(wrong("format and fold version of this release"));
-    }
-    let mut state = State::default();
-    state.position = from.number()?;
-    state.time = from.time()?;
-    state.rules = from.small()?;
-    state.config = from.config()?;
-    state.office = from.option(|from| match from.command()? {
-        Command::People(PeopleCommand::FoundOffice(office)) => Ok(office),
-        _ => Err(wrong("office")),
-    })?;
-    state.people.persons = from.list(|from| Ok(Person { assignments: from.list(Reader::assignment)? }))?;
-    state.people.units = from.list(|from| Ok(Unit { name: from.text()? }))?;
-    state.people.devices = from.list(Reader::device)?;
-    state.people.incarnations = from.list(Reader::incarnation)?;
-    state.people.grants = from.list(Reader::grant)?;
-    state.plans = from.list(Reader::plan)?;
-    state.indicators = from.list(Reader::indicator)?;
-    state.revisions = from.list(Reader::revision)?;
-    state.narratives = from.list(Reader::narrative)?.into_iter().collect();
+    let mut state = from.office(WHOLE)?;
     let mut before = 0;
     let table = from.list(|from| {
         let entry = from.entry(before)?;
@@ -100,13 +65,105 @@ pub fn decode(bytes: &[u8]) -> Result<Fold, DecodeError> {
     })?;
     state.entries = Entries::from_table(table).ok_or(wrong("entry keys"))?;
     state.held = from.list(|from| Ok((from.key()?, from.held()?)))?.into_iter().collect();
-    state.staging = from.list(|from| Ok((Origin(from.small()?), from.staging()?)))?.into_iter().collect();
     let chains = from.list(Reader::array)?;
-    if !from.0.is_empty() {
-        return Err(wrong("end"));
-    }
+    from.end()?;
     state.rebuild_derived();
     Ok(Fold::resume(state, chains))
+}
+
+/// The figures of an office as bytes: what [`State::for_figures`] leaves. About 64 KiB for a plan of 101 indicators,
+/// whatever the number of its entries.
+pub fn encode_figures(state: &State) -> Vec<u8> {
+    let mut out = Writer(Vec::with_capacity(64 * 1024));
+    out.office(FIGURES, state);
+    state.indicators.iter().for_each(|indicator| out.tally(&indicator.tally));
+    out.0
+}
+
+/// Reads the figures of an office, on to which records can be folded.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_figures(bytes: &[u8]) -> Result<State, DecodeError> {
+    let mut from = Reader(bytes);
+    let mut state = from.office(FIGURES)?.for_figures();
+    for indicator in &mut state.indicators {
+        indicator.tally = from.tally()?;
+    }
+    from.end()?;
+    Ok(state)
+}
+
+impl Writer {
+    /// What both kinds have.
+    fn office(&mut self, kind: u8, state: &State) {
+        self.number(FORMAT.into());
+        self.number(FOLD_VERSION.into());
+        self.byte(kind);
+        self.number(state.position);
+        self.time(state.time);
+        self.number(state.rules.into());
+        self.list(&state.epochs, |out, begun| {
+            out.command(&Command::People(PeopleCommand::BeginEpoch(Box::new(begun.clone()))));
+        });
+        self.config(&state.config);
+        self.option(state.office.as_ref(), |out, office| {
+            out.command(&Command::People(PeopleCommand::FoundOffice(office.clone())));
+        });
+        self.list(&state.people.persons, |out, person| out.list(&person.assignments, Writer::assignment));
+        self.list(&state.people.units, |out, unit| out.text(&unit.name));
+        self.list(&state.people.devices, Writer::device);
+        self.list(&state.people.incarnations, Writer::incarnation);
+        self.list(&state.people.grants, Writer::grant);
+        self.list(&state.plans, Writer::plan);
+        self.list(&state.indicators, Writer::indicator);
+        self.list(&state.revisions, Writer::revision);
+        self.list(&state.narratives, Writer::narrative);
+        self.list(&state.staging, |out, (origin, staging)| {
+            out.number(origin.0.into());
+            out.staging(staging);
+        });
+    }
+}
+
+impl Reader<'_> {
+    fn office(&mut self, kind: u8) -> Result<State, DecodeError> {
+        if self.number()? != u64::from(FORMAT) || self.number()? != u64::from(FOLD_VERSION) {
+            return Err(wrong("format and fold version of this release"));
+        }
+        if self.byte()? != kind {
+            return Err(wrong("kind"));
+        }
+        let mut state = State::default();
+        state.position = self.number()?;
+        state.time = self.time()?;
+        state.rules = self.small()?;
+        state.epochs = self.list(|from| match from.command()? {
+            Command::People(PeopleCommand::BeginEpoch(begun)) => Ok(*begun),
+            _ => Err(wrong("epochs")),
+        })?;
+        state.config = self.config()?;
+        state.office = self.option(|from| match from.command()? {
+            Command::People(PeopleCommand::FoundOffice(office)) => Ok(office),
+            _ => Err(wrong("office")),
+        })?;
+        state.people.persons =
+            self.list(|from| Ok(Person { assignments: from.list(Reader::assignment)? }))?;
+        state.people.units = self.list(|from| Ok(Unit { name: from.text()? }))?;
+        state.people.devices = self.list(Reader::device)?;
+        state.people.incarnations = self.list(Reader::incarnation)?;
+        state.people.grants = self.list(Reader::grant)?;
+        state.plans = self.list(Reader::plan)?;
+        state.indicators = self.list(Reader::indicator)?;
+        state.revisions = self.list(Reader::revision)?;
+        state.narratives = self.list(Reader::narrative)?.into_iter().collect();
+        state.staging = self.list(|from| Ok((Origin(from.small()?), from.staging()?)))?.into_iter().collect();
+        Ok(state)
+    }
+
+    fn end(&self) -> Result<(), DecodeError> {
+        self.0.is_empty().then_some(()).ok_or(wrong("end"))
+    }
 }
 
 fn wrong(field: &'static str) -> DecodeError {

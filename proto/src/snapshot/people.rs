@@ -27,6 +27,7 @@ impl Writer {
     pub(super) fn incarnation(&mut self, incarnation: &Incarnation) {
         self.number(incarnation.device.0.into());
         self.0.extend_from_slice(incarnation.uuid.as_bytes());
+        self.number(incarnation.enrolled);
         self.number(incarnation.last_sequence.into());
         self.time(incarnation.last_time);
     }
@@ -63,6 +64,7 @@ impl Reader<'_> {
         Ok(Incarnation {
             device: DeviceId(self.small()?),
             uuid: Uuid::from_bytes(self.array()?),
+            enrolled: self.number()?,
             last_sequence: self.small()?,
             last_time: self.time()?,
         })

@@ -3,6 +3,7 @@
 use renaksi_domain::command::{Command, Counted, Effect, Outcome, Record};
 use renaksi_domain::config::{Band, ConfigCommand};
 use renaksi_domain::entry::{AddEntry, AmendEntry, EntryCommand, EntryVersion, Reading, State};
+use renaksi_domain::epoch::{BeginEpoch, Restored, Seen};
 use renaksi_domain::held::{HeldCommand, ReleaseHeld};
 use renaksi_domain::ids::{CommandKey, DeviceId, GrantId, IndicatorId, Origin, PersonId, RevisionId, UnitId};
 use renaksi_domain::indicator::{Level, LowerFormula, Polarity, SetIndicator};
@@ -123,8 +124,15 @@ fn people() -> Vec<(&'static str, Command)> {
         ("confirm_grant", PeopleCommand::ConfirmGrant(GrantId(3))),
         ("decline_grant", PeopleCommand::DeclineGrant(GrantId(4))),
         ("adopt_rules", PeopleCommand::AdoptRules(2)),
+        ("begin_epoch", begin_epoch(None)),
+        ("begin_epoch.seen", begin_epoch(Some(Seen { epoch: 1, size: 70_050, root: [0x55; 32] }))),
     ];
     all.into_iter().map(|(name, command)| (name, Command::People(command))).collect()
+}
+
+fn begin_epoch(seen: Option<Seen>) -> PeopleCommand {
+    let (reason, root) = ("an old backup was restored".into(), [0x54; 32]);
+    PeopleCommand::BeginEpoch(Box::new(BeginEpoch { epoch: 2, reason, size: 70_000, root, seen }))
 }
 
 fn plan() -> Vec<(&'static str, Command)> {
@@ -414,12 +422,15 @@ pub fn records() -> Vec<(String, StoredRecord)> {
         ("held", add(), Outcome::Held(cause())),
         ("refused", Command::Quarter(QuarterCommand::Request(CELL)), Outcome::Refused(cause())),
         ("held.newer", add(), Outcome::Held(newer)),
+        ("recorded.restored", add(), Outcome::Recorded(Effect::default())),
     ];
     let make = |(name, command, outcome): (&str, Command, Outcome)| {
         let with_texts = name != "recorded";
         let command =
             command_leaf(&command, MADE_AT, &if with_texts { texts() } else { Default::default() }, SALT);
-        let (envelope, _) = decode_command(&command.leaf, Origin(5), 300, PersonId(7)).unwrap();
+        let (mut envelope, _) = decode_command(&command.leaf, Origin(5), 300, PersonId(7)).unwrap();
+        let restored = Restored { epoch: 1, position: 69_990, time: MADE_AT, recorded: true };
+        envelope.restored = name.ends_with("restored").then(|| Box::new(restored));
         let record = Record {
             position: 70_000,
             time: MADE_AT.plus_micros(5_000_001),

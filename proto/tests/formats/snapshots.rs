@@ -2,15 +2,16 @@
 
 use proptest::prelude::*;
 use renaksi_domain::command::{Effect, Outcome};
+use renaksi_domain::epoch::Restored;
 use renaksi_domain::hash::state_hash;
 use renaksi_domain::quarter::PlanQuarter;
 use renaksi_domain::time::Quarter;
 use renaksi_proto::fold::Fold;
-use renaksi_proto::snapshot::{decode, encode};
+use renaksi_proto::snapshot::{decode, decode_figures, encode, encode_figures};
 
 use crate::damage::{damage, damaged, read_all};
 use crate::history::{play, steps};
-use crate::office::Office;
+use crate::office::{Office, local};
 use crate::stored::{fold, leaves};
 
 #[track_caller]
@@ -20,6 +21,10 @@ fn comes_back(fold: &Fold) -> Vec<u8> {
     assert!(read == *fold, "another fold came back");
     assert_eq!(state_hash(&read.state), state_hash(&fold.state));
     assert_eq!(encode(&read), bytes);
+    let figures = fold.state.clone().for_figures();
+    let kept = encode_figures(&figures);
+    assert!(decode_figures(&kept).unwrap() == figures, "other figures came back");
+    assert!(decode(&kept).is_err() && decode_figures(&bytes).is_err(), "one is taken for the other");
     bytes
 }
 
@@ -57,6 +62,11 @@ fn second_release() -> Office {
     }
     office.does("admin submit 1");
     office.does("head approve 1");
+    office.does("host begin-epoch 2 an old backup was restored");
+    office.restored =
+        Some(Restored { epoch: 1, position: 90, time: local("2024-03-14 09:00"), recorded: true });
+    office.does("ayu add uttp 1 2024-03-14");
+    office.restored = None;
     office
 }
 
@@ -66,6 +76,10 @@ fn what_the_second_release_added_comes_back() {
     let bytes = comes_back(&fold(&office));
     for length in (0..bytes.len()).step_by(7) {
         assert!(decode(&bytes[..length]).is_err(), "{length} of {}", bytes.len());
+    }
+    let figures = encode_figures(&fold(&office).state.for_figures());
+    for length in 0..figures.len() {
+        assert!(decode_figures(&figures[..length]).is_err(), "{length} of {}", figures.len());
     }
 }
 

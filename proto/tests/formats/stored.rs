@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use prost::Message;
 use renaksi_domain::command::{Command, Outcome};
 use renaksi_domain::entry::{AddEntry, EntryCommand, Reading};
+use renaksi_domain::epoch::Restored;
 use renaksi_domain::ids::{IndicatorId, Origin, PersonId};
 use renaksi_domain::indicator::Level;
 use renaksi_domain::plan::{ImportIndicator, PlanCommand};
@@ -234,6 +235,34 @@ fn the_server_itself_records_nothing_about_figures() {
         let record =
             log::Record { position: 1, author, command, outcome: outcome.clone(), ..Default::default() };
         assert!(matches!(Fold::default().absorb(&record.encode_to_vec()), Err(DecodeError::Field { .. })));
+    }
+}
+
+/// A record that was decided as of another time than its own: of a device that an ended epoch knew, or of nobody.
+#[test]
+fn only_a_device_of_an_ended_epoch_is_restored() {
+    let first = |office: &Office| Restored { epoch: 1, position: 90, time: office.now, recorded: true };
+    type Change = fn(Restored) -> Restored;
+    let as_it_is: Change = |restored| restored;
+    for (epochs, words, change, is_read) in [
+        (2, "ayu add uttp 1 2024-01-02", as_it_is, true),
+        (1, "ayu add uttp 1 2024-01-02", as_it_is, false),
+        (2, "ayu add uttp 1 2024-01-02", |old| Restored { epoch: 2, ..old }, false),
+        (2, "ayu add uttp 1 2024-01-02", |old| Restored { time: old.time.plus_micros(1), ..old }, false),
+        (2, "host add-person", as_it_is, false),
+    ] {
+        let mut office = Office::established();
+        if epochs == 2 {
+            office.does("host begin-epoch 2 an old backup was restored");
+        }
+        office.restored = Some(change(first(&office)));
+        let _ = office.ask(words);
+        let (leaves, mut read) = (leaves(&office), Fold::default());
+        let (last, before) = leaves.split_last().unwrap();
+        before.iter().for_each(|leaf| drop(read.absorb(leaf).unwrap()));
+        let absorbed = read.absorb(last);
+        assert_eq!(absorbed.is_ok(), is_read, "{words}: {absorbed:?}");
+        assert!(!is_read || read.state == office.state);
     }
 }
 

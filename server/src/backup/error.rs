@@ -17,14 +17,14 @@ pub enum BackupError {
     #[error("{} holds no device's copy of an office's log", .0.display())]
     NoReplica(PathBuf),
     /// Of a release that this one cannot read.
-    #[error("{} has backup format {format}, and this release knows 1", path.display())]
+    #[error("{} has backup format {format}, and this release knows 1 and 2", path.display())]
     Newer { path: PathBuf, format: String },
     /// Not what was written.
     #[error("{} is damaged: {cause}", path.display())]
     Damaged { path: PathBuf, cause: String },
-    /// A backup is of one office.
-    #[error("{} holds several offices, and a backup is of a folder with one", .0.display())]
-    SeveralOffices(PathBuf),
+    /// What offices share is with the one that `init` made.
+    #[error("{} has of office {office} only what is its own, not the server that it was added to", source_path.display())]
+    NeedsServer { source_path: PathBuf, office: Uuid },
     /// There is no folder at the place of a file, or the like.
     #[error("{} is not empty, and holds no office", .0.display())]
     NotEmpty(PathBuf),
@@ -53,7 +53,7 @@ impl BackupError {
             | Self::Foreign(_)
             | Self::NoReplica(_)
             | Self::NotEmpty(_)
-            | Self::SeveralOffices(_)
+            | Self::NeedsServer { .. }
             | Self::OtherOffice { .. } => 4,
             Self::Newer { .. } => 1,
             Self::Damaged { .. } | Self::Diverged { .. } | Self::TooShort { .. } => 7,
@@ -69,7 +69,7 @@ impl BackupError {
             Self::Newer { .. } => "BACKUP_NEWER",
             Self::Damaged { .. } => "BACKUP_DAMAGED",
             Self::NotEmpty(_) => "DATA_NOT_EMPTY",
-            Self::SeveralOffices(_) => "SEVERAL_OFFICES",
+            Self::NeedsServer { .. } => "BACKUP_NEEDS_SERVER",
             Self::OtherOffice { .. } => "OTHER_OFFICE",
             Self::Diverged { .. } => "RESTORE_DIVERGED",
             Self::TooShort { .. } => "RESTORE_TOO_SHORT",
@@ -84,7 +84,9 @@ impl BackupError {
             Self::NoReplica(_) => "give the folder of a device, the one that its --home names".into(),
             Self::Newer { .. } => "restore it with the release that made it, or a later one".into(),
             Self::Damaged { .. } => "nothing was changed; take another backup, or copy this one again from where it came".into(),
-            Self::SeveralOffices(_) => "nothing was changed; stop the server and copy the folder whole".into(),
+            Self::NeedsServer { .. } => {
+                "nothing was changed; restore all offices of a backup, or this one into its server's folder".into()
+            }
             Self::NotEmpty(_) => "nothing was changed; name a folder that is empty or not there".into(),
             Self::OtherOffice { .. } => "nothing was changed; take the backup of this office".into(),
             Self::Diverged { .. } => "nothing was changed; take a backup or a replica of this very log; keep all of them and report it".into(),

@@ -1,27 +1,47 @@
-//! The file of a backup: written whole or not at all, and read only after its digest held.
+//! The file of a backup, and its frames, one an office: written whole or not at all, and read only after its digest held.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use renaksi_ledger::{Commit, Disk, Head, NewFile};
+use renaksi_ledger::{Disk, NewFile};
 use renaksi_proto::backup::part::Part as Kind;
-use renaksi_proto::backup::{End, FilePiece, Part, Start};
+use renaksi_proto::backup::{All, Part};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
+use super::Contents;
 use super::error::BackupError;
-use super::{Contents, Hashed, PART_BYTES_MAX, commit_from, founded, is_in};
+use super::parts::Parts;
 use crate::error::ServerError;
 
 const BEGINS: &[u8] = b"renaksi backup ";
-const FIRST_LINE: &[u8] = b"renaksi backup 1\n";
+const FIRST_LINE_BYTES: usize = ONE_OFFICE.len();
+const ONE_OFFICE: &[u8] = b"renaksi backup 1\n";
+const OFFICES: &[u8] = b"renaksi backup 2\n";
 const LAST_LINE: &[u8] = b"renaksi backup end\n";
 const DIGEST_BYTES: usize = 32;
 /// Digest and last line.
 const TRAILER_BYTES: u64 = (DIGEST_BYTES + LAST_LINE.len()) as u64;
 const ZSTD_LEVEL: i32 = 3;
+
+/// Which form a backup has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The only office of a server, in one frame.
+    OneOffice,
+    /// A frame an office, and one that says how many there are.
+    Offices,
+}
+
+impl Format {
+    fn first_line(self) -> &'static [u8] {
+        match self {
+            Format::OneOffice => ONE_OFFICE,
+            Format::Offices => OFFICES,
+        }
+    }
+}
 
 /// Counts into the digest what passes.
 struct Digested {
@@ -85,9 +105,13 @@ fn remove_left_over(disk: &Disk, folder: &Path, name: &str) -> Result<(), Server
 
 /// Writes a backup, one part at a time.
 pub(crate) struct Writer {
-    zstd: zstd::Encoder<'static, Digested>,
     /// The name that the file has while it is written.
     path: PathBuf,
+    format: Format,
+    /// None only while one frame ends and the next begins.
+    frame: Option<zstd::Encoder<'static, Digested>>,
+    offices: u32,
+    /// The last office is whole.
     ended: bool,
 }
 
@@ -100,7 +124,7 @@ impl std::fmt::Debug for Writer {
 impl Writer {
     /// Begins a backup for `target`, a folder or a file that is not there; readable by its owner only, for it has the
     /// server's keys.
-    pub(crate) fn create(disk: &Disk, target: &Path) -> Result<Writer, ServerError> {
+    pub(crate) fn create(disk: &Disk, target: &Path, format: Format) -> Result<Writer, ServerError> {
         let (folder, name) = match target.is_dir() {
             true => (target, "renaksi-backup".into()),
             false if target.exists() => return Err(BackupError::Exists(target.to_owned()).into()),
@@ -111,30 +135,68 @@ impl Writer {
         let file = BufWriter::new(disk.create_new(path.clone()).map_err(ServerError::disk)?);
         let failed = ServerError::file("write", &path);
         let mut digested = Digested { file, digest: Sha256::new() };
-        let begun = digested.write_all(FIRST_LINE).and_then(|()| zstd::Encoder::new(digested, ZSTD_LEVEL));
-        Ok(Writer { zstd: begun.map_err(failed)?, path, ended: false })
+        let begun = digested.write_all(format.first_line());
+        let frame = begun.and_then(|()| zstd::Encoder::new(digested, ZSTD_LEVEL)).map_err(failed)?;
+        Ok(Writer { path, format, frame: Some(frame), offices: 0, ended: false })
     }
 
     /// Adds a part.
     pub(crate) fn put(&mut self, part: &Part) -> Result<(), ServerError> {
+        if matches!(part.part, Some(Kind::Start(_))) {
+            if self.offices > 0 {
+                self.whole_office()?;
+                self.next_frame()?;
+            }
+            self.offices += 1;
+        }
         self.ended = matches!(part.part, Some(Kind::End(_)));
-        let bytes = part.encode_length_delimited_to_vec();
-        self.zstd.write_all(&bytes).map_err(ServerError::file("write", &self.path))
+        self.write(part)
     }
 
     /// Makes the file whole and durable, under a name that is not yet its own.
-    pub(crate) fn finish(self) -> Result<Written, ServerError> {
-        let Writer { zstd, path, ended } = self;
-        let failed = |source| ServerError::file("write", &path)(source);
-        if !ended {
-            let cause = "the running server ended it early";
-            return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, cause)));
+    pub(crate) fn finish(mut self) -> Result<Written, ServerError> {
+        self.whole_office()?;
+        if self.format == Format::Offices {
+            self.next_frame()?;
+            self.write(&Part { part: Some(Kind::All(All { offices: self.offices })) })?;
         }
-        let Digested { mut file, digest } = zstd.finish().map_err(failed)?;
+        let Digested { mut file, digest } = self.end_frame()?;
+        let failed = |source| ServerError::file("write", &self.path)(source);
         file.write_all(&digest.finalize()).and_then(|()| file.write_all(LAST_LINE)).map_err(failed)?;
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
         file.sync().map_err(ServerError::disk)?;
         Ok(Written(file))
+    }
+
+    fn whole_office(&self) -> Result<(), ServerError> {
+        let cause = "the running server ended it early";
+        match self.ended {
+            true => Ok(()),
+            false => Err(self.failed(io::Error::new(io::ErrorKind::UnexpectedEof, cause))),
+        }
+    }
+
+    fn next_frame(&mut self) -> Result<(), ServerError> {
+        assert!(self.format == Format::Offices, "BUG: one office has one frame");
+        let digested = self.end_frame()?;
+        let frame = zstd::Encoder::new(digested, ZSTD_LEVEL).map_err(|error| self.failed(error))?;
+        self.frame = Some(frame);
+        Ok(())
+    }
+
+    fn end_frame(&mut self) -> Result<Digested, ServerError> {
+        let frame = self.frame.take().expect("BUG: a frame was lost");
+        frame.finish().map_err(|error| self.failed(error))
+    }
+
+    fn write(&mut self, part: &Part) -> Result<(), ServerError> {
+        let bytes = part.encode_length_delimited_to_vec();
+        let frame = self.frame.as_mut().expect("BUG: a frame was lost");
+        frame.write_all(&bytes).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: io::Error) -> ServerError {
+        ServerError::file("write", &self.path)(source)
     }
 }
 
@@ -144,6 +206,7 @@ pub(crate) struct Reader {
     path: PathBuf,
     file: File,
     bytes: u64,
+    format: Format,
 }
 
 impl Reader {
@@ -155,33 +218,37 @@ impl Reader {
         let failed = |source| ServerError::file("read", path)(source);
         let file = File::open(path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
-        let reader = Reader { path: path.to_owned(), file, bytes };
+        let mut reader = Reader { path: path.to_owned(), file, bytes, format: Format::OneOffice };
         let mut first = Vec::new();
-        (&reader.file).take(FIRST_LINE.len() as u64).read_to_end(&mut first).map_err(failed)?;
-        if first != FIRST_LINE {
-            return Err(match reader.not_this_format(&first) {
-                // With our first line the digest holds: it is our format, and the line was changed.
-                BackupError::Newer { .. } if reader.digested()?.is_ok() => {
-                    reader.damaged("its first line was changed").into()
+        (&reader.file).take(FIRST_LINE_BYTES as u64).read_to_end(&mut first).map_err(failed)?;
+        let formats = [Format::OneOffice, Format::Offices];
+        let Some(format) = formats.into_iter().find(|known| known.first_line() == first) else {
+            let error = reader.not_this_format(&first);
+            let is_newer = matches!(error, BackupError::Newer { .. });
+            for format in formats.into_iter().filter(|_| is_newer) {
+                // With a first line of ours the digest holds: it is our format, and the line was changed.
+                if reader.digested(format)?.is_ok() {
+                    return Err(reader.damaged("its first line was changed").into());
                 }
-                error => error.into(),
-            });
-        }
-        match reader.digested()? {
+            }
+            return Err(error.into());
+        };
+        reader.format = format;
+        match reader.digested(format)? {
             Ok(()) => Ok(reader),
             Err(cause) => Err(reader.damaged(cause).into()),
         }
     }
 
-    /// Whether the bytes behind the first line are those that were written behind ours; if not, why not.
-    fn digested(&self) -> Result<Result<(), &'static str>, ServerError> {
+    /// Whether the bytes behind the first line are those that were written behind that format's; if not, why not.
+    fn digested(&self, format: Format) -> Result<Result<(), &'static str>, ServerError> {
         let failed = |source| ServerError::file("read", &self.path)(source);
-        let Some(mut left) = self.bytes.checked_sub(TRAILER_BYTES + FIRST_LINE.len() as u64) else {
+        let Some(mut left) = self.bytes.checked_sub(TRAILER_BYTES + FIRST_LINE_BYTES as u64) else {
             return Ok(Err("it is cut off"));
         };
         let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-        digest.update(FIRST_LINE);
-        (&self.file).seek(SeekFrom::Start(FIRST_LINE.len() as u64)).map_err(failed)?;
+        digest.update(format.first_line());
+        (&self.file).seek(SeekFrom::Start(FIRST_LINE_BYTES as u64)).map_err(failed)?;
         while left > 0 {
             let wanted = left.min(buffer.len() as u64) as usize;
             (&self.file).read_exact(&mut buffer[..wanted]).map_err(failed)?;
@@ -201,7 +268,7 @@ impl Reader {
     fn not_this_format(&self, first: &[u8]) -> BackupError {
         let path = self.path.clone();
         let Some(format) = first.strip_prefix(BEGINS) else {
-            return match !first.is_empty() && FIRST_LINE.starts_with(first) {
+            return match !first.is_empty() && BEGINS.starts_with(first) {
                 true => self.damaged("it is cut off"),
                 false => BackupError::Foreign(path),
             };
@@ -209,12 +276,12 @@ impl Reader {
         let format: String =
             format.iter().take_while(|byte| byte.is_ascii_digit()).map(|b| char::from(*b)).collect();
         match format.as_str() {
-            "" | "1" => self.damaged("its first line was changed, or is cut off"),
+            "" | "1" | "2" => self.damaged("its first line was changed, or is cut off"),
             _ => BackupError::Newer { path, format },
         }
     }
 
-    fn damaged(&self, cause: impl Into<String>) -> BackupError {
+    pub(super) fn damaged(&self, cause: impl Into<String>) -> BackupError {
         BackupError::Damaged { path: self.path.clone(), cause: cause.into() }
     }
 
@@ -222,204 +289,51 @@ impl Reader {
         &self.path
     }
 
-    /// The parts from the first on. One reader reads one at a time.
-    pub(crate) fn parts(&self) -> Result<Parts<'_>, ServerError> {
-        let failed = |source| ServerError::file("read", &self.path)(source);
-        let start = FIRST_LINE.len() as u64;
-        (&self.file).seek(SeekFrom::Start(start)).map_err(failed)?;
-        let frame = BufReader::new((&self.file).take(self.bytes - TRAILER_BYTES - start));
-        let zstd = zstd::Decoder::with_buffer(frame).map_err(failed)?;
-        Ok(Parts { reader: self, zstd: BufReader::new(zstd), order: Order::default() })
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
-    /// Reads and hashes everything.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Where the digest stands.
+    pub(super) fn body_end(&self) -> u64 {
+        self.bytes - TRAILER_BYTES
+    }
+
+    /// The parts of an office, from the first on. One reader reads one office at a time.
+    pub(crate) fn parts(&self, office: &Contents) -> Result<Parts<'_>, ServerError> {
+        Parts::at(self, office.at)
+    }
+
+    /// Reads and hashes everything: what there is of each office.
     ///
     /// # Errors
     /// [`BackupError::Damaged`] when it is not whole.
-    pub(crate) fn contents(&self) -> Result<Contents, ServerError> {
-        let mut parts = self.parts()?;
-        let mut office_name = String::new();
-        let mut rehearsal = false;
-        while let Some(item) = parts.next_item()? {
-            if let Item::Commit(commit) = item
-                && commit.first == 1
-                && let Some(found) = founded(&commit)
-            {
-                (office_name, rehearsal) = found;
-            }
-        }
-        let Order { office, made_at_us, files, head, .. } = parts.order;
-        let contents =
-            Contents { office, office_name, rehearsal, made_at_us, files, head, bytes: self.bytes };
-        Ok(contents)
-    }
-}
-
-/// What a backup is read as.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// A piece of a file, behind the pieces before it.
-    File(FilePiece),
-    /// The next commit; it continues those before it, by hash.
-    Commit(Commit),
-}
-
-/// Reads a backup in its order.
-pub(crate) struct Parts<'a> {
-    reader: &'a Reader,
-    zstd: BufReader<zstd::Decoder<'static, BufReader<io::Take<&'a File>>>>,
-    order: Order,
-}
-
-/// What was read so far, and what has to come next.
-#[derive(Debug)]
-struct Order {
-    office: Uuid,
-    made_at_us: i64,
-    files: Vec<String>,
-    started: bool,
-    in_file: bool,
-    hashed: Hashed,
-    head: Head,
-    ended: bool,
-}
-
-impl Default for Order {
-    fn default() -> Order {
-        Order {
-            office: Uuid::nil(),
-            made_at_us: 0,
-            files: Vec::new(),
-            started: false,
-            in_file: false,
-            hashed: Hashed::default(),
-            head: Head::empty(0),
-            ended: false,
-        }
-    }
-}
-
-impl Order {
-    /// Refuses what cannot come here, with the cause.
-    fn take(&mut self, kind: Kind) -> Result<Option<Item>, &'static str> {
-        match kind {
-            Kind::Start(start) if !self.started => self.start(&start).map(|()| None),
-            _ if !self.started => Err("it does not begin with its start"),
-            Kind::Start(_) => Err("it has two starts"),
-            Kind::File(piece) if self.hashed.size() == 0 => {
-                self.file(piece).map(|piece| Some(Item::File(piece)))
-            }
-            Kind::File(_) => Err("a file stands behind the log"),
-            _ if self.in_file => Err("a file has no end"),
-            Kind::Commit(stored) => {
-                let commit = commit_from(stored).ok_or("a commit of it has no records or no root")?;
-                match self.hashed.follows(&commit) {
-                    true => Ok(Some(Item::Commit(commit))),
-                    false => Err("its records do not hash to the roots stored with them"),
+    pub(crate) fn contents(&self) -> Result<Vec<Contents>, ServerError> {
+        let (mut all, mut at) = (Vec::<Contents>::new(), FIRST_LINE_BYTES as u64);
+        loop {
+            let mut parts = Parts::at(self, at)?;
+            let found = parts.contents()?;
+            let (end, is_last) = (parts.end(), parts.end() == self.body_end());
+            match (found, parts.all()) {
+                (Some(office), _) if all.iter().any(|known| known.office == office.office) => {
+                    return Err(self.damaged("it holds an office twice").into());
                 }
+                (Some(office), _) => all.push(Contents { at, ..office }),
+                (None, offices) if offices as usize != all.len() => {
+                    return Err(self.damaged("it does not hold the offices that its end says").into());
+                }
+                (None, _) => {}
             }
-            Kind::End(end) => self.end(&end).map(|()| None),
-        }
-    }
-
-    fn start(&mut self, start: &Start) -> Result<(), &'static str> {
-        self.office = Uuid::from_slice(&start.office).map_err(|_| "its office has no id")?;
-        self.made_at_us = start.made_at_us;
-        self.started = true;
-        Ok(())
-    }
-
-    fn file(&mut self, piece: FilePiece) -> Result<FilePiece, &'static str> {
-        match self.in_file {
-            true if self.files.last() != Some(&piece.path) => return Err("a file has no end"),
-            true => {}
-            false if !is_plain(&piece.path) || self.files.contains(&piece.path) => {
-                return Err("it names a file that does not belong into a data folder");
-            }
-            false => self.files.push(piece.path.clone()),
-        }
-        self.in_file = !piece.last;
-        Ok(piece)
-    }
-
-    fn end(&mut self, end: &End) -> Result<(), &'static str> {
-        let whole = self.hashed.size() == end.position
-            && self.hashed.root().as_slice() == end.root
-            && self.hashed.epoch() <= end.epoch
-            && self.files.len() == end.files as usize;
-        self.head = Head { size: self.hashed.size(), root: self.hashed.root(), epoch: end.epoch };
-        self.ended = true;
-        if whole && end.position > 0 { Ok(()) } else { Err("it does not hold what its end says") }
-    }
-}
-
-/// Below the folder, and nothing that a server makes by itself.
-fn is_plain(path: &str) -> bool {
-    let parts = path.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
-    parts && is_in(Path::new(path))
-}
-
-impl Parts<'_> {
-    /// The next file piece or commit; `None` once everything was read and is whole.
-    ///
-    /// # Errors
-    /// [`BackupError::Damaged`].
-    pub(crate) fn next_item(&mut self) -> Result<Option<Item>, ServerError> {
-        loop {
-            let Some(part) = self.next_part()? else {
-                return match self.order.ended {
-                    true => Ok(None),
-                    false => Err(self.reader.damaged("it has no end").into()),
-                };
-            };
-            if self.order.ended {
-                return Err(self.reader.damaged("something stands behind its end").into());
-            }
-            // A part of a kind that a later release of this format adds, and that can be done without.
-            let Some(kind) = part.part else { continue };
-            if let Some(item) = self.order.take(kind).map_err(|cause| self.reader.damaged(cause))? {
-                return Ok(Some(item));
+            let whole = self.format == Format::OneOffice || parts.all() > 0;
+            match (whole, is_last) {
+                (true, true) => return Ok(all),
+                (true, false) => return Err(self.damaged("something stands behind its end").into()),
+                (false, true) => return Err(self.damaged("it has no end").into()),
+                (false, false) => at = end,
             }
         }
-    }
-
-    /// The next commit, past the files.
-    pub(crate) fn next_commit(&mut self) -> Result<Option<Commit>, ServerError> {
-        loop {
-            match self.next_item()? {
-                Some(Item::Commit(commit)) => return Ok(Some(commit)),
-                Some(Item::File(_)) => {}
-                None => return Ok(None),
-            }
-        }
-    }
-
-    fn next_part(&mut self) -> Result<Option<Part>, ServerError> {
-        let failed = |reader: &Reader, error: io::Error| reader.damaged(error.to_string());
-        let (mut length, mut shift) = (0_usize, 0);
-        loop {
-            let mut byte = [0];
-            match self.zstd.read(&mut byte) {
-                Ok(0) if shift == 0 => return Ok(None),
-                Ok(0) => return Err(self.reader.damaged("it ends within a part").into()),
-                Ok(_) => {}
-                Err(error) => return Err(failed(self.reader, error).into()),
-            }
-            length |= usize::from(byte[0] & 0x7f) << shift;
-            shift += 7;
-            if byte[0] < 0x80 {
-                break;
-            }
-            if shift > 28 {
-                return Err(self.reader.damaged("the length of a part is none").into());
-            }
-        }
-        if length > PART_BYTES_MAX {
-            return Err(self.reader.damaged("a part is longer than any can be").into());
-        }
-        let mut bytes = vec![0; length];
-        self.zstd.read_exact(&mut bytes).map_err(|error| failed(self.reader, error))?;
-        let part = Part::decode(bytes.as_slice()).map_err(|error| self.reader.damaged(error.to_string()))?;
-        Ok(Some(part))
     }
 }

@@ -9,8 +9,7 @@ use renaksi_ledger::{Head, LogId, LogReader};
 use renaksi_proto::backup::part::Part as Kind;
 use renaksi_proto::backup::{End, FilePiece, Part, Start};
 
-use super::{BackupError, Hashed, commit_to};
-use crate::catalog;
+use super::{Hashed, commit_to};
 use crate::data::Data;
 use crate::error::ServerError;
 
@@ -19,6 +18,8 @@ const PIECE_BYTES: u64 = 1 << 20;
 /// What is made anew from the rest, or belongs to a process that runs. A name with more after a point is an older one of it
 /// that was set aside.
 const LEFT_OUT: &[&str] = &["index", "snapshots"];
+/// Where the offices lie that were added.
+const OFFICES: &str = "offices";
 /// The key of the log.
 const LOG_KEY: &str = "log.key";
 /// What lies in the log's folder and is no part of the log: the log itself comes as its commits.
@@ -40,6 +41,7 @@ pub(crate) fn is_in(path: &Path) -> bool {
 #[derive(Debug)]
 pub(crate) struct Taken {
     id: LogId,
+    added: bool,
     files: Vec<(String, PathBuf, File)>,
     reader: LogReader,
     head: Head,
@@ -54,14 +56,12 @@ impl Taken {
         id: LogId,
         now: Timestamp,
     ) -> Result<Taken, ServerError> {
-        if !catalog::added(data)?.is_empty() {
-            return Err(BackupError::SeveralOffices(data.dir().to_owned()).into());
-        }
-        let mut files = Vec::new();
+        let (mut files, added, folder) = (Vec::new(), data.is_added(), data.office(""));
+        let under = folder.strip_prefix(data.dir()).unwrap_or(&folder);
         // Before the head is looked at, so that no checkpoint is of more than the commits.
-        open_files(data.dir(), Path::new(""), &mut files)?;
+        open_files(data.dir(), if added { under } else { Path::new("") }, &mut files)?;
         files.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Taken { id, files, head: reader.head(), reader, made_at: now })
+        Ok(Taken { id, added, files, head: reader.head(), reader, made_at: now })
     }
 
     /// Hands everything to `put`, one part at a time.
@@ -78,6 +78,7 @@ impl Taken {
             office: self.id.office.as_bytes().to_vec(),
             made_at_us: self.made_at.0,
             release: env!("CARGO_PKG_VERSION").to_owned(),
+            added: self.added,
         }))?;
         for (name, path, file) in &mut self.files {
             loop {
@@ -118,7 +119,8 @@ fn open_files(dir: &Path, under: &Path, files: &mut Vec<(String, PathBuf, File)>
         let entry = entry.map_err(ServerError::file("list", &folder))?;
         let (name, path) = (under.join(entry.file_name()), entry.path());
         let kind = entry.file_type().map_err(ServerError::file("read", &path))?;
-        if !is_in(&name) {
+        // Other offices are not this one's.
+        if !is_in(&name) || name == Path::new(OFFICES) {
             continue;
         } else if kind.is_dir() {
             open_files(dir, &name, files)?;

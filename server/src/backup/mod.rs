@@ -1,12 +1,14 @@
-//! A backup: one file with everything of a data folder that cannot be rebuilt, as of one moment.
+//! A backup: one file with everything of a data folder that cannot be rebuilt, of each office as of one moment.
 //!
-//! The log comes as its commits up to the head of that moment. Index, snapshots and sockets are left out: a server makes
+//! Offices know nothing of each other, so each has its own moment, and one at a time is read: memory does not grow with
+//! their number. What they share, certificate and settings, is with the one that `init` made. The log comes as its commits up to the head of that moment. Index, snapshots and sockets are left out: a server makes
 //! them anew. Every other file of the folder is in, also one of a kind that this code does not know.
 
 mod error;
 mod file;
 mod folder;
 mod names;
+mod parts;
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +17,12 @@ use renaksi_ledger::{Commit, Disk, Entry, Head, Log, LogOptions};
 use renaksi_proto::backup::part::Part as Kind;
 use renaksi_proto::backup::{self as message, Part};
 use renaksi_proto::clock::Clock;
+use renaksi_proto::wire::host_client::HostClient;
 use renaksi_proto::{convert, wire};
+use tonic::transport::Channel;
 use uuid::Uuid;
 
+use crate::catalog;
 use crate::check::running;
 use crate::data::Data;
 use crate::error::ServerError;
@@ -25,8 +30,9 @@ use crate::office::open_log;
 use crate::services::host::from_status;
 
 pub use error::BackupError;
-pub(crate) use file::{Item, Parts, Reader, Writer};
+pub(crate) use file::{Format, Reader, Writer};
 pub(crate) use folder::{Taken, is_in};
+pub(crate) use parts::{Item, Parts};
 
 /// The longest commit of a log, and what its parts cost beside it.
 pub(crate) const PART_BYTES_MAX: usize = 80 << 20;
@@ -36,12 +42,14 @@ pub(crate) const PART_BYTES_MAX: usize = 80 << 20;
 #[must_use = "say where it is and how far it reaches"]
 pub struct Made {
     pub file: PathBuf,
-    pub contents: Contents,
+    /// Of the file.
+    pub bytes: u64,
+    pub offices: Vec<Contents>,
     /// Older ones that were removed, oldest first.
     pub removed: Vec<PathBuf>,
 }
 
-/// What a backup holds, once all of it was read and hashed.
+/// What a backup holds of an office, once all of it was read and hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     pub office: Uuid,
@@ -52,30 +60,42 @@ pub struct Contents {
     /// Paths from the data folder.
     pub files: Vec<String>,
     pub head: Head,
-    /// Of the backup file.
-    pub bytes: u64,
+    /// It was added to a server: what offices share is not with it.
+    pub added: bool,
+    /// Where in the file its parts begin.
+    pub(crate) at: u64,
 }
 
-/// Backs up a data folder into `target`: a file that is not there yet, or a folder, in which it gets a name of its own.
-/// In a folder, `keep` is how many backups of this office stay.
+/// Backs up the offices of a data folder, or the one that is named, into `target`: a file that is not there yet, or a
+/// folder, in which it gets a name of its own. In a folder, `keep` is how many backups of the same offices stay.
 ///
 /// If we crash in here: there is at most a file that ends in `.new`, which the next backup removes, and no older backup is
 /// missing unless this one is in its place.
 ///
 /// # Errors
 /// [`BackupError::Exists`]; what reading the folder gives; what reading the backup back gives.
-pub async fn backup(data: &Data, target: &Path, keep: Option<u32>) -> Result<Made, ServerError> {
-    backup_on(&Disk::default(), data, target, keep).await
+pub async fn backup(
+    data: &Data,
+    office: Option<&str>,
+    target: &Path,
+    keep: Option<u32>,
+) -> Result<Made, ServerError> {
+    backup_on(&Disk::default(), data, office, target, keep).await
 }
 
 /// As [`backup`], written to a disk that may be watched.
 pub async fn backup_on(
     disk: &Disk,
     data: &Data,
+    office: Option<&str>,
     target: &Path,
     keep: Option<u32>,
 ) -> Result<Made, ServerError> {
-    let office = data.server_file()?.office;
+    let offices = match office {
+        Some(_) => vec![catalog::choose(data, office)?],
+        None => all_of(data)?,
+    };
+    let first = offices[0].server_file()?.office;
     let in_folder = target.is_dir();
     match keep {
         Some(0) => return Err(ServerError::Usage("--keep needs at least 1".into())),
@@ -85,33 +105,62 @@ pub async fn backup_on(
         }
         _ => {}
     }
-    let mut writer = Writer::create(disk, target)?;
-    match running(data).await {
-        Some(mut client) => {
-            let mut parts = client.backup(wire::BackupRequest {}).await.map_err(refused)?.into_inner();
-            while let Some(part) = parts.message().await.map_err(refused)? {
-                tokio::task::block_in_place(|| writer.put(&part))?;
-            }
+    let alone = offices.len() == 1;
+    // Any release can restore the only office of a server.
+    let format = if alone && !offices[0].is_added() { Format::OneOffice } else { Format::Offices };
+    let mut writer = Writer::create(disk, target, format)?;
+    for office in &offices {
+        match running(data).await {
+            Some(client) => from_server(client, office.server_file()?.office, &mut writer).await?,
+            None => tokio::task::block_in_place(|| from_folder(office, &mut writer))?,
         }
-        None => tokio::task::block_in_place(|| from_folder(data, &mut writer))?,
     }
     let written = tokio::task::block_in_place(|| writer.finish())?;
     // Nobody is told of a backup that was not read back.
     let contents = tokio::task::block_in_place(|| Reader::open(written.path())?.contents())?;
+    let bytes = std::fs::metadata(written.path()).map_err(ServerError::file("read", written.path()))?.len();
+    let of = if alone { names::Of::One(first) } else { names::Of::All(first) };
     let file = match in_folder {
-        true => target.join(names::name(office, contents.made_at_us, contents.head.size)),
+        true => target.join(names::name(of, &contents)),
         false => target.to_owned(),
     };
     written.put_in_place(&file)?;
     let removed = match keep {
-        Some(keep) => names::remove_oldest(disk, target, office, keep as usize)?,
+        Some(keep) => names::remove_oldest(disk, target, of, keep as usize)?,
         None => Vec::new(),
     };
-    Ok(Made { file, contents, removed })
+    Ok(Made { file, bytes, offices: contents, removed })
 }
 
-fn refused(status: tonic::Status) -> ServerError {
-    from_status(&status)
+/// The folder as each of its offices sees it; the one that `init` made first.
+fn all_of(data: &Data) -> Result<Vec<Data>, ServerError> {
+    let first = data.first();
+    // Without a server there is nothing to back up, whatever lies in the folder.
+    first.server_file()?;
+    let added = catalog::added(&first)?.into_iter().map(|id| first.added(id));
+    Ok([first.clone()].into_iter().chain(added).collect())
+}
+
+/// A running server reads an office for us, whether it is open or not.
+async fn from_server(
+    mut client: HostClient<Channel>,
+    office: Uuid,
+    writer: &mut Writer,
+) -> Result<(), ServerError> {
+    let request = wire::BackupRequest { office: office.as_bytes().to_vec() };
+    let refused = |status| from_status(&status);
+    let mut parts = client.backup(request).await.map_err(refused)?.into_inner();
+    while let Some(part) = parts.message().await.map_err(refused)? {
+        if let Some(Kind::Start(start)) = &part.part
+            && start.office != office.as_bytes()
+        {
+            // That of the release before knows one office only.
+            let cause = "the running server is of an older release, and backs up another office";
+            return Err(ServerError::Usage(format!("{cause}; stop it first, or start this release's")));
+        }
+        tokio::task::block_in_place(|| writer.put(&part))?;
+    }
+    Ok(())
 }
 
 /// Without a running server we are the log's only writer while this lasts.

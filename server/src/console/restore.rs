@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use renaksi_proto::agreed::hex;
+use renaksi_server::catalog;
 use renaksi_server::data::Data;
 use renaksi_server::error::ServerError;
-use renaksi_server::restore::{self, How, Mended, Restored};
+use renaksi_server::restore::{self, How, Mended, Outcome, Restored};
 use serde_json::{Value, json};
 
 use crate::say_rehearsal;
@@ -17,6 +18,9 @@ pub struct Args {
     data: PathBuf,
     /// The backup; with --from-replica the folder of a device.
     file: PathBuf,
+    /// Only this office, by its id or name; without it all that the backup has. With --from-replica, the office to mend.
+    #[arg(long)]
+    office: Option<String>,
     /// Take what is missing from a device's copy of the office's log.
     #[arg(long)]
     from_replica: bool,
@@ -24,18 +28,57 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Restores or mends, and tells what was done.
-pub fn run(args: &Args) -> Result<(), ServerError> {
-    let data = Data::new(&args.data);
-    let restored = tokio::task::block_in_place(|| match args.from_replica {
-        true => restore::from_replica(&args.file, &data),
-        false => restore::restore(&args.file, &data),
+/// Restores or mends, and tells what was done; answers the exit code. Of several offices each is told of, also one that
+/// failed, and the first such decides the exit code.
+pub fn run(args: &Args) -> Result<u8, ServerError> {
+    let (data, office) = (Data::new(&args.data), args.office.as_deref());
+    let outcomes = tokio::task::block_in_place(|| match args.from_replica {
+        true => {
+            let restored = restore::from_replica(&args.file, &catalog::choose(&data, office)?)?;
+            let (office, name) = (restored.checked.office, restored.checked.office_name.clone());
+            Ok(vec![Outcome { office, name, restored: Ok(restored) }])
+        }
+        false => restore::restore(&args.file, &data, office),
     })?;
+    let several = match <[Outcome; 1]>::try_from(outcomes) {
+        Ok([one]) => {
+            let restored = one.restored?;
+            match args.json {
+                true => println!("{}", as_json(&restored)),
+                false => tell(&restored),
+            }
+            return Ok(0);
+        }
+        Err(several) => several,
+    };
     match args.json {
-        true => println!("{}", as_json(&restored)),
-        false => tell(&restored),
+        true => println!("{}", json!({ "offices": several.iter().map(outcome_json).collect::<Vec<_>>() })),
+        false => several.iter().for_each(tell_outcome),
     }
-    Ok(())
+    let failed = several.iter().find_map(|outcome| outcome.restored.as_ref().err());
+    Ok(failed.map_or(0, ServerError::exit_code))
+}
+
+fn outcome_json(outcome: &Outcome) -> Value {
+    match &outcome.restored {
+        Ok(restored) => as_json(restored),
+        Err(error) => json!({
+            "done": "failed",
+            "office": outcome.office.to_string(),
+            "name": outcome.name,
+            "error": { "code": error.code(), "message": error.whole(), "hint": error.hint() },
+        }),
+    }
+}
+
+fn tell_outcome(outcome: &Outcome) {
+    match &outcome.restored {
+        Ok(restored) => tell(restored),
+        Err(error) => {
+            eprintln!("error: {}: {}", outcome.name, error.whole());
+            eprintln!("hint: {}", error.hint());
+        }
+    }
 }
 
 fn as_json(restored: &Restored) -> Value {
@@ -60,6 +103,7 @@ fn as_json(restored: &Restored) -> Value {
         "damage": mended.damage,
         "files_restored": mended.files,
         "log_set_aside": (!set_aside.is_empty()).then_some(set_aside),
+        "still_missing_to": restored.gap.map(|gap| gap.seen.size),
     })
 }
 
@@ -82,6 +126,9 @@ fn tell(restored: &Restored) {
                 println!("set aside   {}", mended.log_set_aside.display());
             }
         }
+    }
+    if let Some(gap) = restored.gap {
+        println!("missing     a checkpoint was signed at {}: the office still takes no writes", gap.seen);
     }
     println!("tree root   {}", hex(&checked.root));
     println!("state hash  {}", hex(&checked.state_hash));

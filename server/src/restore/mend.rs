@@ -13,10 +13,9 @@ use renaksi_ledger::{
     exchange, hold, salvage, verify,
 };
 
-use super::{Building, How, Mended, Restored, free_name, whole};
+use super::{Building, How, Mended, OfOffice, Restored, free_name, lock, still_missing, whole};
 use crate::authority;
-use crate::backup::{BackupError, Contents, Item, Parts, Reader};
-use crate::catalog;
+use crate::backup::{BackupError, Contents, Item, Parts};
 use crate::data::{Data, private_folder, read_json, write_private};
 use crate::error::ServerError;
 use crate::log_key;
@@ -30,12 +29,8 @@ struct Source<'a> {
 }
 
 /// Mends from a backup; the folder is not empty.
-pub(super) fn from_backup(
-    reader: &Reader,
-    contents: &Contents,
-    data: &Data,
-) -> Result<Restored, ServerError> {
-    only_one(data)?;
+pub(super) fn from_backup(backup: OfOffice<'_>, data: &Data) -> Result<Restored, ServerError> {
+    let OfOffice { reader, contents } = backup;
     let own = match data.server_file() {
         Ok(file) => Some(file.office),
         Err(ServerError::Unreadable { .. }) => None,
@@ -47,18 +42,10 @@ pub(super) fn from_backup(
     if own != contents.office {
         return Err(other_office(reader.path(), data, contents.office, own));
     }
-    let mut parts: Parts<'_> = reader.parts()?;
+    let mut parts: Parts<'_> = reader.parts(contents)?;
     let source =
         Source { path: reader.path(), head: contents.head, commits: Box::new(move || parts.next_commit()) };
-    mend(data, Data::log_id(own), source, Some(reader))
-}
-
-/// Restores know one office's folder.
-fn only_one(data: &Data) -> Result<(), ServerError> {
-    match catalog::added(data)?.is_empty() {
-        true => Ok(()),
-        false => Err(BackupError::SeveralOffices(data.dir().to_owned()).into()),
-    }
+    mend(data, Data::log_id(own), source, Some(backup))
 }
 
 /// Without a readable `server.json` the log says whose it is.
@@ -81,7 +68,7 @@ fn other_office(source: &Path, data: &Data, theirs: uuid::Uuid, ours: uuid::Uuid
 /// # Errors
 /// [`BackupError`]; the folder's log in use. Nothing was changed then.
 pub fn from_replica(replica: &Path, data: &Data) -> Result<Restored, ServerError> {
-    only_one(data)?;
+    let _lock = lock(data)?;
     let id = Data::log_id(data.server_file()?.office);
     let inside = replica.join("replica");
     let folder = if inside.is_dir() { inside } else { replica.to_owned() };
@@ -113,7 +100,7 @@ fn mend(
     data: &Data,
     id: LogId,
     source: Source<'_>,
-    backup: Option<&Reader>,
+    backup: Option<OfOffice<'_>>,
 ) -> Result<Restored, ServerError> {
     let failed = |source| ServerError::Log { id, source };
     let log = data.office("log");
@@ -160,7 +147,8 @@ fn mend(
     }
     exchange(&building.0, &log).map_err(failed)?;
     mended.log_set_aside = building.keep();
-    Ok(Restored { checked, how: How::Mended(mended) })
+    let gap = still_missing(data, &checked)?;
+    Ok(Restored { checked, how: How::Mended(mended), gap })
 }
 
 /// In the log's folder.
@@ -184,7 +172,7 @@ fn already_whole(
     data: &Data,
     own: &LogReader,
     id: LogId,
-    backup: Option<&Reader>,
+    backup: Option<OfOffice<'_>>,
 ) -> Result<Restored, ServerError> {
     let files = backup.map_or(Ok(Vec::new()), |backup| restore_files(backup, data, id.office, false))?;
     let checked = office::check(own, id, None)?;
@@ -196,7 +184,8 @@ fn already_whole(
         true => How::AlreadyWhole,
         false => How::Mended(Mended { kept: checked.position, files, ..Mended::default() }),
     };
-    Ok(Restored { checked, how })
+    let gap = still_missing(data, &checked)?;
+    Ok(Restored { checked, how, gap })
 }
 
 fn diverged(source: &Path, data: &Data, position: u64) -> ServerError {
@@ -347,14 +336,14 @@ impl<'a> Merge<'a> {
 ///
 /// If we crash in here: each file is the old or the restored one, whole.
 fn restore_files(
-    backup: &Reader,
+    backup: OfOffice<'_>,
     data: &Data,
     office: uuid::Uuid,
     older: bool,
 ) -> Result<Vec<String>, ServerError> {
     let authority_is_whole = authority::load(&data.authority()).is_ok();
     let (mut restored, mut bytes) = (Vec::new(), Vec::new());
-    let mut parts = backup.parts()?;
+    let mut parts = backup.reader.parts(backup.contents)?;
     while let Some(Item::File(piece)) = parts.next_item()? {
         bytes.extend_from_slice(&piece.bytes);
         if !piece.last {

@@ -107,6 +107,7 @@ async fn enrol_once(office: &Office, enrol: EnrolDevice) -> Result<(), Fault> {
     match office.host(act).await {
         Ok(_) => Ok(()),
         Err(HostError::Refused(cause)) => Err(Fault::denied(cause.code.name())),
+        Err(HostError::Behind(gap)) => Err((*gap).into()),
         Err(HostError::NotDurable(cause)) => Err(cause.into()),
     }
 }

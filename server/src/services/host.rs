@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::backup::Taken;
 use crate::data::Data;
+use crate::epoch;
 use crate::error::ServerError;
 use crate::founding::Founding;
 use crate::office::{self, Office};
@@ -82,7 +83,9 @@ impl Host for HostService {
     ) -> Result<Response<wire::CheckResponse>, Status> {
         let office = self.office(&request.into_inner().office).await?;
         let checked = tokio::task::spawn_blocking(move || {
-            office::check(&office.shared.reader, office.shared.id, Some(&office.shared))
+            let shared = &office.shared;
+            let checked = office::check(&shared.reader, shared.id, Some(shared))?;
+            shared.gap().map_or(Ok(checked), |gap| Err(ServerError::Behind(Box::new(gap))))
         })
         .await
         .map_err(|error| Status::internal(error.to_string()))?
@@ -98,12 +101,30 @@ impl Host for HostService {
         }))
     }
 
+    async fn begin_epoch(
+        &self,
+        request: Request<wire::BeginEpochRequest>,
+    ) -> Result<Response<wire::BeginEpochResponse>, Status> {
+        let asked = request.into_inner();
+        let office = self.office(&asked.office).await?;
+        let begun = office.begin_epoch(&asked.reason).await.map_err(status)?;
+        Ok(Response::new(epoch::answer(&begun)))
+    }
+
     type BackupStream = ReceiverStream<Result<Part, Status>>;
 
-    async fn backup(&self, _: Request<wire::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
-        let taken = take(&*self.office(&[]).await?, &self.1).await.map_err(status)?;
+    async fn backup(
+        &self,
+        request: Request<wire::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        let office = self.office(&request.into_inner().office).await?;
+        let id = office.shared.id.office;
+        let data = if id == self.0.first() { self.1.first() } else { self.1.added(id) };
+        let taken = take(&office, &data).await.map_err(status)?;
         let (parts, stream) = mpsc::channel(PARTS_UNDERWAY);
         tokio::task::spawn_blocking(move || {
+            // An office that is held is not closed.
+            let _held = office;
             let sent =
                 taken.send(&mut |part| parts.blocking_send(Ok(part)).map_err(|_| ServerError::Stopped));
             if let Err(error) = sent {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prost::Message;
 use renaksi_domain::ids::Origin;
 use renaksi_ledger::{Checkpoint, Commit, Head, LogReader};
+use renaksi_proto::agreed::hex;
 use renaksi_proto::wire;
 use renaksi_proto::wire::pull_page::Page;
 use renaksi_proto::wire::sync_server::Sync;
@@ -19,6 +20,7 @@ use tonic::{Request, Response, Status};
 use super::{Door, SEND_WAIT, in_background, send};
 use crate::office::Office;
 use crate::push;
+use crate::restored;
 use crate::status::Fault;
 
 /// Pages under way to one device, and their bytes: a device that reads slowly holds no more than this in memory, and one
@@ -71,9 +73,12 @@ impl Sync for SyncService {
         let shared = &office.shared;
         let now = shared.clock.now();
         let people = shared.people();
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         caller.may_carry(&people, Origin(request.origin))?;
-        let checked = push::check(request, shared.id.office, &people, caller.person, now)?;
+        consider(&office, std::mem::take(&mut request.checkpoint)).await?;
+        let old = std::mem::take(&mut request.restored);
+        let mut checked = push::check(request, shared.id.office, &people, caller.person, now)?;
+        tokio::task::block_in_place(|| restored::prove_all(&mut checked, old, &office))?;
         let answer = office.push(checked).await?;
         Ok(caller.stamp(Response::new(wire::PushResponse {
             next_sequence: answer.next_sequence,
@@ -88,9 +93,10 @@ impl Sync for SyncService {
     async fn pull(&self, request: Request<wire::PullRequest>) -> Result<Response<Self::PullStream>, Status> {
         let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
         let shared = &office.shared;
-        let request = request.into_inner();
+        let mut request = request.into_inner();
+        consider(&office, std::mem::take(&mut request.checkpoint)).await?;
         let reader = shared.reader.clone();
-        same_log(&reader, &request)?;
+        same_log(&office, &request)?;
         let directory = {
             let directory = office.directory.lock().unwrap_or_else(PoisonError::into_inner);
             (request.directory_digest != directory.digest()).then(|| directory.message())
@@ -101,6 +107,10 @@ impl Sync for SyncService {
         // The stream holds the office open.
         tokio::spawn(async move {
             let sent = match signed_head(&office).await {
+                // What was signed last may be less than the device has, where nothing more is signed.
+                Ok((head, _)) if request.position > head.size => {
+                    Err(office.shared.gap().map_or_else(Fault::stopped, Fault::from))
+                }
                 Ok((head, checkpoint)) => {
                     let before = [checkpoint].into_iter().chain(directory.map(Page::Directory)).collect();
                     send_log(reader, head, request.position, before, now.0, &pages, SEND_WAIT).await
@@ -129,29 +139,54 @@ impl Sync for SyncService {
 }
 
 /// A replica continues this log only if its own tree is the log's tree at that position.
-fn same_log(reader: &LogReader, request: &wire::PullRequest) -> Result<(), Fault> {
+fn same_log(office: &Office, request: &wire::PullRequest) -> Result<(), Fault> {
+    let reader = &office.shared.reader;
     let head = reader.head();
-    if request.position > head.size {
-        return Err(Fault::precondition("LOG_BEHIND")
-            .with("position", request.position)
-            .with("head", head.size));
-    }
     let root = match request.position {
         0 => return Ok(()),
+        position if position > head.size => None,
         position => reader.root_at(position).map_err(|error| Fault::internal(&error))?,
     };
-    match root {
-        Some(root) if root.as_slice() == request.root => Ok(()),
-        _ => Err(Fault::precondition("REPLICA_DIVERGED").with("position", request.position)),
+    if root.is_some_and(|root| root.as_slice() == request.root) {
+        return Ok(());
     }
+    Err(match office.shared.gap() {
+        Some(gap) => gap.into(),
+        None if request.epoch < head.epoch => ended(office, request.epoch)?,
+        None if request.position > head.size => {
+            Fault::precondition("LOG_BEHIND").with("here", head.size).with("seen", request.position)
+        }
+        None => Fault::precondition("REPLICA_DIVERGED").with("position", request.position),
+    })
+}
+
+/// What a device is told whose records the log lost when their epoch ended: up to where the epochs are one log.
+fn ended(office: &Office, epoch: u32) -> Result<Fault, Fault> {
+    let fold = tokio::task::block_in_place(|| office.shared.durable())?;
+    let begun = fold.state.epochs.iter().find(|begun| begun.epoch > epoch);
+    // The epoch has just been begun, and its first record is not there yet.
+    let begun = begun.ok_or_else(Fault::stopped)?;
+    let fault = Fault::precondition("EPOCH_ENDED").with("epoch", epoch).with("size", begun.size);
+    Ok(fault.with("root", hex(&begun.root)).with("reason", &begun.reason))
+}
+
+/// Looks at the checkpoint that a device shows, where it keeps no call waiting.
+async fn consider(office: &Arc<Office>, note: String) -> Result<(), Fault> {
+    let office = Arc::clone(office);
+    in_background(move || office.consider(&note)).await?
 }
 
 /// A checkpoint over at least what is durable at this moment, and what it is over. A log that cannot be signed takes no more
-/// writes either.
+/// writes either. One that is behind is not signed any further, and read as far as it was.
 async fn signed_head(office: &Arc<Office>) -> Result<(Head, Page), Fault> {
     let (office, size) = (Arc::clone(office), office.shared.reader.head().size);
     let signed = in_background(move || {
-        let signed = office.signer.lock().unwrap_or_else(PoisonError::into_inner).covering(size).cloned();
+        let mut signer = office.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gap) = office.shared.gap() {
+            let last = signer.last().filter(|last| signer.holds(&last.checkpoint()).unwrap_or(false));
+            return last.map(|last| (last.clone(), office.log_key.to_vec())).ok_or_else(|| gap.into());
+        }
+        let signed = signer.covering(size).cloned();
         let signed = signed.map(|signed| (signed, office.log_key.to_vec()));
         signed.map_err(|error| {
             let error = &error as &dyn std::error::Error;

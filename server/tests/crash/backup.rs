@@ -9,8 +9,9 @@ use renaksi_proto::clock::Clock;
 use renaksi_proto::wire;
 use renaksi_server::backup::{Made, backup, backup_on};
 use renaksi_server::data::Data;
+use renaksi_server::error::ServerError;
 use renaksi_server::office::Office;
-use renaksi_server::restore::{Restored, restore};
+use renaksi_server::restore;
 
 use super::power::{CrashDisk, Dice, OnlySynced, clear, scratch};
 use super::stage::{NOW, Stage, request};
@@ -29,6 +30,13 @@ async fn grow(stage: &mut Stage, feed: &mut Vec<wire::Stored>) {
     stage.push(request(feed, u32::try_from(feed.len()).unwrap())).await.unwrap();
     let office = stage.office.take().unwrap();
     tokio::task::block_in_place(|| office.close());
+}
+
+/// The only office of a backup, restored.
+fn restored(backup: &Path, data: &Data) -> Result<restore::Restored, ServerError> {
+    let mut outcomes = restore::restore(backup, data, None)?;
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0).restored
 }
 
 /// The files of a folder; what is not finished apart.
@@ -78,19 +86,20 @@ async fn l1_a_backup_cut_off_at_any_point_is_whole_or_not_there_and_hurts_no_oth
     let mut feed = Vec::new();
     for _ in 0..KEEP {
         grow(&mut stage, &mut feed).await;
-        let _: Made = backup(&stage.data, folder.path(), None).await.unwrap();
+        let _: Made = backup(&stage.data, None, folder.path(), None).await.unwrap();
     }
     grow(&mut stage, &mut feed).await;
     let (earlier, _) = files(folder.path());
     let mut disk = CrashDisk::of(folder.path());
     let recorder = Recorder::default();
     recorder.record();
-    let made = backup_on(&recorder.clone().into(), &stage.data, folder.path(), Some(KEEP)).await.unwrap();
+    let made =
+        backup_on(&recorder.clone().into(), &stage.data, None, folder.path(), Some(KEEP)).await.unwrap();
     let ops = recorder.ops();
     assert_eq!(made.removed.len(), 1);
     assert!(ops.iter().filter(|op| matches!(op, Op::Write { .. })).count() > 5, "it is written in pieces");
-    let restored = restore(&made.file, &Data::new(&after.path().join("data"))).unwrap();
-    assert_eq!(restored.checked.position, made.contents.head.size);
+    let made_again = restored(&made.file, &Data::new(&after.path().join("data"))).unwrap();
+    assert_eq!(made_again.checked.position, made.offices[0].head.size);
     clear(after.path());
     let name = made.file.file_name().unwrap().to_str().unwrap().to_owned();
     let made = (name, fs::read(&made.file).unwrap());
@@ -113,7 +122,7 @@ async fn l1_a_backup_cut_off_at_any_point_is_whole_or_not_there_and_hurts_no_oth
             opened += 1;
             // Nothing that a crash left stands in the way of the next one.
             if luck == 1 {
-                let next = backup(&stage.data, after.path(), None).await;
+                let next = backup(&stage.data, None, after.path(), None).await;
                 let next =
                     next.unwrap_or_else(|error| panic!("{context}: {unfinished:?}: {}", error.whole()));
                 let (mut now, left) = files(after.path());
@@ -138,17 +147,17 @@ async fn l1_a_restore_that_ends_half_way_leaves_each_file_as_it_was_or_restored(
     stage.office.take().unwrap().close();
     grow(&mut stage, &mut Vec::new()).await;
     let file = folder.path().join("office.backup");
-    let _: Made = backup(&stage.data, &file, None).await.unwrap();
+    let _: Made = backup(&stage.data, None, &file, None).await.unwrap();
     let (damaged, in_the_way) = (stage.data.office("due.json"), stage.data.office("due.new"));
     let whole = fs::read(&damaged).unwrap();
     fs::write(&damaged, "{half").unwrap();
     // What is written stands beside its place first, and there it cannot.
     fs::create_dir(&in_the_way).unwrap();
-    let failed = restore(&file, &stage.data).unwrap_err();
+    let failed = restored(&file, &stage.data).unwrap_err();
     assert!(failed.whole().contains("due.new"), "{}", failed.whole());
     assert_eq!(fs::read_to_string(&damaged).unwrap(), "{half");
     fs::remove_dir(&in_the_way).unwrap();
-    let _: Restored = restore(&file, &stage.data).unwrap();
+    let _: restore::Restored = restored(&file, &stage.data).unwrap();
     assert_eq!(fs::read(&damaged).unwrap(), whole);
     // The first attempt had set it aside already.
     for aside in ["due.json.aside-1", "due.json.aside-2"] {

@@ -15,7 +15,7 @@ use super::power::{clear, scratch};
 use super::stage::{NOW, Stage, leaf, positions, request};
 
 /// Commands that the log holds at each moment, before it the three records of the stage.
-const MOMENTS: [usize; 3] = [4, 9, 13];
+const MOMENTS: [usize; 3] = [10, 66, 70];
 /// Where the log lies in the data folder, and where the index does.
 const INDEX: &str = "office/index";
 
@@ -94,11 +94,19 @@ impl Left {
     }
 }
 
-/// Each command comes alone, so that each is a row of its own; and once more, so that the index is asked.
-async fn record(stage: &Stage, feed: &[wire::Stored]) {
-    for end in (1..=feed.len()).chain(1..=feed.len()) {
+/// Records the commands behind the known ones. Each comes alone and is followed by an act of the server, so that each is a
+/// run of its own and a row is full before the second moment. One comes once more, so that the index is asked.
+async fn record(stage: &Stage, feed: &[wire::Stored], known: usize) {
+    for end in known + 1..=feed.len() {
         stage.push(request(&feed[..end], u32::try_from(end).unwrap())).await.unwrap();
+        add_unit(stage, format!("Bidang {end}")).await;
     }
+    stage.push(request(feed, u32::try_from(feed.len()).unwrap())).await.unwrap();
+}
+
+async fn add_unit(stage: &Stage, name: String) {
+    let unit = AddUnit { name: name.as_str().into() };
+    stage.office().host(Box::new(move |_| vec![PeopleCommand::AddUnit(unit)])).await.unwrap();
 }
 
 async fn close(stage: &mut Stage) {
@@ -107,14 +115,23 @@ async fn close(stage: &mut Stage) {
 }
 
 /// The device sends all that it ever made: what the log has is answered with its first receipt, what it has not is new.
-async fn answers_as_ever(stage: &mut Stage, data: &Path, feed: &[wire::Stored], held: usize, context: &str) {
+async fn answers_as_ever(
+    stage: &mut Stage,
+    data: &Path,
+    feed: &[wire::Stored],
+    held: usize,
+    duplicates: usize,
+    context: &str,
+) {
     stage.data = Data::new(data);
     stage.office = Some(Office::open(&stage.data, Clock::Fixed(NOW)).unwrap());
     let answer = stage.push(request(feed, 1)).await;
     let answer = answer.unwrap_or_else(|fault| panic!("{context}: {}", fault.code()));
-    assert_eq!(positions(&answer), (4..4 + feed.len() as u64).collect::<Vec<_>>(), "{context}");
+    // What is new comes at once, behind the last act of the server.
+    let position = |command: usize| 4 + (command + command.min(held)) as u64;
+    assert_eq!(positions(&answer), (0..feed.len()).map(position).collect::<Vec<_>>(), "{context}");
     let known = answer.receipts.iter().take_while(|receipt| receipt.duplicate).count();
-    assert_eq!(known, held, "{context}");
+    assert_eq!(known, duplicates, "{context}");
     close(stage).await;
 }
 
@@ -128,7 +145,8 @@ async fn l1_whatever_a_power_cut_leaves_of_the_index_everybody_is_answered_the_s
         if stage.office.is_none() {
             stage.office = Some(Office::open(&stage.data, Clock::Fixed(NOW)).unwrap());
         }
-        record(&stage, &feed[..commands]).await;
+        let known = moment.checked_sub(1).map_or(0, |before| MOMENTS[before]);
+        record(&stage, &feed[..commands], known).await;
         close(&mut stage).await;
         copy(&home, &kept.path().join(moment.to_string()));
     }
@@ -136,9 +154,8 @@ async fn l1_whatever_a_power_cut_leaves_of_the_index_everybody_is_answered_the_s
     let mut moments: Vec<PathBuf> = (0..MOMENTS.len()).map(|moment| data(moment).join(INDEX)).collect();
     // The same office in another history: every command is one position later.
     let mut other = Stage::new().await;
-    let unit = AddUnit { name: "Bidang Lain".into() };
-    other.office().host(Box::new(move |_| vec![PeopleCommand::AddUnit(unit)])).await.unwrap();
-    record(&other, &feed).await;
+    add_unit(&other, "Bidang Lain".to_owned()).await;
+    record(&other, &feed, 0).await;
     close(&mut other).await;
     moments.push(other.data.office("index"));
     let mut opened = 0;
@@ -148,9 +165,9 @@ async fn l1_whatever_a_power_cut_leaves_of_the_index_everybody_is_answered_the_s
             copy(&data(moment), after.path());
             fs::remove_dir_all(after.path().join(INDEX)).unwrap();
             left.put(&moments, &after.path().join(INDEX));
-            answers_as_ever(&mut stage, after.path(), &feed, held, &context).await;
+            answers_as_ever(&mut stage, after.path(), &feed, held, held, &context).await;
             // And what was made of it is good.
-            answers_as_ever(&mut stage, after.path(), &feed, feed.len(), &context).await;
+            answers_as_ever(&mut stage, after.path(), &feed, held, feed.len(), &context).await;
             clear(after.path());
             opened += 1;
         }

@@ -139,6 +139,7 @@ pub fn request(feed: &[wire::Stored], first: u32) -> wire::PushRequest {
         commands: feed[before..].to_vec(),
         chain_signature: chain::sign_push(&key(), OFFICE, INCARNATION, last, &chain_over(feed)),
         device_time_us: NOW.0 + 5_000_000,
+        ..wire::PushRequest::default()
     }
 }
 

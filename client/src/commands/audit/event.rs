@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use renaksi_domain::State;
 use renaksi_domain::command::{Command, Counted, Effect, Outcome, Record};
 use renaksi_domain::entry::EntryCommand;
+use renaksi_domain::epoch::{BeginEpoch, Restored};
 use renaksi_domain::held::HeldCommand;
 use renaksi_domain::ids::{CommandKey, IndicatorId, PersonId, RevisionId, UnitId};
 use renaksi_domain::indicator::SetIndicator;
@@ -90,6 +91,11 @@ impl<'a> Narrator<'a> {
         };
         let device = self.state.people.incarnation(envelope.origin).map(|incarnation| incarnation.device.0);
         event.summary = self.summary(record, kind, &own);
+        if let Some(restored) = &envelope.restored {
+            let (epoch, position) = (restored.epoch, restored.position);
+            event.summary += &text::with("audit.restored", &[("epoch", &epoch), ("position", &position)]);
+            own.insert("restored".into(), restored_json(restored));
+        }
         let fields = &mut event.fields;
         fields.insert("position".into(), json!(record.position));
         fields.insert("time".into(), json!(record.time.rfc3339()));
@@ -310,6 +316,7 @@ impl<'a> Narrator<'a> {
                 })
             }
             PeopleCommand::AdoptRules(rules) => json!({ "rules": rules }),
+            PeopleCommand::BeginEpoch(begin) => epoch_json(begin),
         }
     }
 
@@ -509,4 +516,26 @@ pub fn change_fields(state: &State, change: &Change) -> Value {
     own.insert("old".into(), json!(old));
     own.insert("new".into(), json!(new));
     Value::Object(own)
+}
+
+/// An epoch as it is told in JSON.
+pub(super) fn epoch_json(begun: &BeginEpoch) -> Value {
+    let seen =
+        begun.seen.map(|seen| json!({ "epoch": seen.epoch, "size": seen.size, "root": hex(&seen.root) }));
+    json!({
+        "epoch": begun.epoch,
+        "reason": begun.reason,
+        "size": begun.size,
+        "root": hex(&begun.root),
+        "seen": seen,
+    })
+}
+
+fn restored_json(restored: &Restored) -> Value {
+    json!({
+        "epoch": restored.epoch,
+        "position": restored.position,
+        "time": restored.time.rfc3339(),
+        "recorded": restored.recorded,
+    })
 }

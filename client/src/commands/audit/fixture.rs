@@ -15,7 +15,7 @@ use renaksi_domain::quantity::{Quantity, Target};
 use renaksi_domain::quarter::{PlanQuarter, QuarterCommand};
 use renaksi_domain::revision::{Change, DraftRevision, LegalBasis, RevisionCommand};
 use renaksi_domain::time::{Date, Quarter, Timestamp, Zone};
-use renaksi_domain::{State, apply};
+use renaksi_domain::{State, apply, decide};
 use uuid::Uuid;
 
 /// The UTTP row, `1.1.1.1`.
@@ -110,14 +110,35 @@ impl Office {
         self.record(Origin(1), PersonId(1), command, outcome)
     }
 
+    /// When the next record will be made: each is a minute after the one before.
+    fn next_time(&self) -> Timestamp {
+        let minutes = i64::try_from(self.state.position + 1).unwrap();
+        Zone::Jakarta.start_of(Date::new(2024, 7, 10).unwrap()).plus_micros(minutes * 60_000_000)
+    }
+
+    /// A command with the outcome that the rules give it. Person and device have the same number.
+    pub(crate) fn attempt(&mut self, person: u32, command: Command) -> CommandKey {
+        let (origin, author, sequence) = (Origin(person), PersonId(person), self.next_sequence);
+        let (made_at, has_reason) = (Timestamp(0), true);
+        let envelope = Envelope { origin, sequence, author, made_at, has_reason, restored: None, command };
+        let outcome = decide(&self.state, &envelope, self.next_time());
+        self.record(origin, author, envelope.command, outcome)
+    }
+
     fn record(&mut self, origin: Origin, author: PersonId, command: Command, outcome: Outcome) -> CommandKey {
         let position = self.state.position + 1;
-        let minutes = i64::try_from(position).unwrap();
-        let time = Zone::Jakarta.start_of(Date::new(2024, 7, 10).unwrap()).plus_micros(minutes * 60_000_000);
+        let time = self.next_time();
         let sequence = if origin == Origin::HOST { 0 } else { self.next_sequence };
         self.next_sequence += u32::from(origin != Origin::HOST);
-        let envelope =
-            Envelope { origin, sequence, author, made_at: Timestamp(0), has_reason: false, command };
+        let envelope = Envelope {
+            origin,
+            sequence,
+            author,
+            made_at: Timestamp(0),
+            has_reason: false,
+            restored: None,
+            command,
+        };
         let record = Record { position, time, carrier: None, envelope, outcome };
         apply(&mut self.state, &record);
         self.log.push(record);

@@ -6,8 +6,9 @@ use renaksi_proto::agreed::hex;
 use renaksi_proto::log;
 use serde_json::{Map, Value, json};
 
-use super::{Narrator, each_record};
+use super::{Narrator, each_of, to_look_at, trail};
 use crate::context::{Context, Done};
+use crate::device::About;
 use crate::error::{ClientError, Rejected};
 use crate::render::printable;
 use crate::text;
@@ -20,37 +21,36 @@ pub(super) fn run(ctx: &Context, position: u64) -> Result<Done, ClientError> {
     let device = ctx.device()?;
     let name_of = |person| device.name_of(person);
     let mut narrator = Narrator::new(&device.view().confirmed, &name_of);
-    let mut found: Option<Map<String, Value>> = None;
-    each_record(&device, &mut |stored| {
-        let here = stored.position == position;
-        let mut fields = match &stored.record {
-            Some((record, message)) => {
-                let texts = if here { device.texts_of(message, stored.aside) } else { None };
-                let mut fields = narrator.tell(record, message, texts.as_ref()).fields;
-                if here {
-                    fields.insert("made_at".into(), json!(record.envelope.made_at.rfc3339()));
-                    fields.append(&mut stored_fields(message, texts.as_ref()));
-                }
-                fields
-            }
-            None => {
-                let unread = [("position", json!(stored.position)), ("type", json!("record.newer"))];
-                unread.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-            }
-        };
-        if here {
-            fields.insert("leaf_hash".into(), json!(hex(&leaf_hash(stored.leaf))));
-            fields.insert("leaf_bytes".into(), json!(stored.leaf.len()));
-            fields.insert("aside_bytes".into(), json!(stored.aside.len()));
-            found = Some(fields);
-        }
-        Ok(!here)
-    })?;
-    let Some(fields) = found else {
-        let size = device.replica().head().size;
+    let reader = device.replica();
+    let size = reader.head().size;
+    if position > size {
         let cause = Rejected::new("POSITION_UNKNOWN").with("position", position).with("last", size);
         return Err(ClientError::NotUnderstood(cause));
-    };
+    }
+    let mut fields = Map::new();
+    let positions = to_look_at(trail(ctx, &device).as_ref(), &About::default(), position, position);
+    each_of(&reader, positions, &mut |stored| {
+        if stored.position < position {
+            stored.record.iter().for_each(|(record, _)| narrator.pass(record));
+            return Ok(true);
+        }
+        match &stored.record {
+            Some((record, message)) => {
+                let texts = device.texts_of(message, stored.aside);
+                fields = narrator.tell(record, message, texts.as_ref()).fields;
+                fields.insert("made_at".into(), json!(record.envelope.made_at.rfc3339()));
+                fields.append(&mut stored_fields(message, texts.as_ref()));
+            }
+            None => {
+                fields.insert("position".into(), json!(stored.position));
+                fields.insert("type".into(), json!("record.newer"));
+            }
+        }
+        fields.insert("leaf_hash".into(), json!(hex(&leaf_hash(stored.leaf))));
+        fields.insert("leaf_bytes".into(), json!(stored.leaf.len()));
+        fields.insert("aside_bytes".into(), json!(stored.aside.len()));
+        Ok(false)
+    })?;
     match ctx.json {
         true => ctx.print_json(&Value::Object(fields)),
         false => ctx.print(lines(&fields, 0).trim_end()),

@@ -1,6 +1,7 @@
 use renaksi_domain::command::{Command, Counted, Effect, Outcome};
 use renaksi_domain::config::ConfigCommand;
 use renaksi_domain::entry::{AmendEntry, EntryCommand, EntryVersion, Reading, State as EntryState};
+use renaksi_domain::epoch::BeginEpoch;
 use renaksi_domain::held::{HeldCommand, ReleaseHeld};
 use renaksi_domain::ids::{CommandKey, DeviceId, GrantId, PersonId};
 use renaksi_domain::indicator::SetIndicator;
@@ -93,6 +94,13 @@ fn later_rules(office: &mut Office) {
     let grant = role_that_waits(office);
     office.done(Command::People(PeopleCommand::DeclineGrant(grant)));
     office.done(Command::People(PeopleCommand::AdoptRules(3)));
+    office.done(Command::People(PeopleCommand::BeginEpoch(Box::new(BeginEpoch {
+        epoch: 2,
+        reason: "cadangan lama".into(),
+        size: office.state.position,
+        root: [7; 32],
+        seen: None,
+    }))));
     office.done(Command::Plan(PlanCommand::SendBackPlan(2024)));
     office.done(Command::Plan(PlanCommand::RecallPlan(2024)));
     let quarter = PlanQuarter { year: 2024, quarter: Quarter::Q1 };
@@ -128,6 +136,7 @@ fn second_persons_and_plans_that_go_back_have_their_sentences() {
         ("grant.confirmed", "Orang 3 is confirmed as administrator"),
         ("grant.declined", "Orang 3 as administrator is declined"),
         ("rules.adopted", "the log is decided by rules 3 from here on"),
+        ("epoch.begun", "epoch 2 begins after record 24: karena"),
         ("plan.sent_back", "plan for 2024 sent back"),
         ("plan.recalled", "plan for 2024 taken back"),
     ] {
@@ -175,7 +184,7 @@ fn every_kind_of_command_is_told_whole() {
     let mut kinds: Vec<&str> = office.log.iter().map(|record| record.envelope.command.name()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 45, "every kind of command is in the office's log: {kinds:?}");
+    assert_eq!(kinds.len(), 46, "every kind of command is in the office's log: {kinds:?}");
     for (event, record) in events.iter().zip(&office.log) {
         let keys: Vec<&str> = event.fields.keys().take(7).map(String::as_str).collect();
         assert_eq!(keys, ["position", "time", "actor", "device", "type", "outcome", "summary"]);

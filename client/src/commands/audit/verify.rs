@@ -8,6 +8,7 @@ use renaksi_ledger::SignedCheckpoint;
 use renaksi_proto::agreed::hex;
 use serde_json::{Value, json};
 
+use super::event::epoch_json;
 use crate::context::{Context, Done};
 use crate::device::{Bad, Device, ReplayTo, VerifyReport};
 use crate::error::{ClientError, Rejected};
@@ -150,6 +151,7 @@ pub(super) fn report_json(report: &VerifyReport, damage: Option<&Rejected>) -> V
         "checked_texts": report.checked_texts,
         "unreadable_texts": report.unreadable_texts,
         "not_decided_again": report.not_decided_again,
+        "epochs": report.epochs.iter().map(epoch_json).collect::<Vec<_>>(),
         "first_bad": report.first_bad.as_ref().map(|bad| json!({ "position": bad.position, "code": bad.code, "what": bad.what })),
         "state_hash": hex(&report.state_hash),
         "replica_damage": damage.map(|cause| &cause.code),
@@ -177,6 +179,14 @@ pub(super) fn print_report(ctx: &Context, report: &VerifyReport) {
     }
     if report.not_decided_again > 0 {
         ctx.print(&text::with("audit.not_decided_again", &[("records", &report.not_decided_again)]));
+    }
+    for begun in &report.epochs {
+        let of: [(&str, &dyn std::fmt::Display); 3] =
+            [("epoch", &begun.epoch), ("size", &begun.size), ("reason", &begun.reason)];
+        ctx.print(&text::with("audit.epoch", &of));
+        if let Some(seen) = begun.seen {
+            ctx.print(&text::with("audit.epoch_seen", &[("size", &seen.size), ("epoch", &seen.epoch)]));
+        }
     }
     ctx.print(&text::with(
         "audit.root",

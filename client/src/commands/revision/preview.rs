@@ -110,6 +110,7 @@ fn made_up_approval(state: &State, id: RevisionId) -> Record {
             author: PersonId(0),
             made_at: state.time,
             has_reason: false,
+            restored: None,
             command: Command::Revision(RevisionCommand::Approve(id)),
         },
         outcome: Outcome::Recorded(Effect::default()),

@@ -197,6 +197,7 @@ impl Device {
             commands,
             chain_signature: signature,
             device_time_us: now.0,
+            ..wire::PushRequest::default()
         }
     }
 }

@@ -37,23 +37,43 @@ pub struct History {
     pub records: Vec<Record>,
 }
 
+/// What officers do of a hundred things: add, amend, void; what the head verifies and returns.
+#[derive(Clone, Copy, Debug)]
+pub enum Mix {
+    /// 65 add, of which 4 a ratio and 4 what is held; 2 are released, 10 amend, 4 void, 15 are verified, 4 returned.
+    Year,
+    /// 10 add, 45 amend, 1 voids, 34 are verified, 10 returned: about ten records a live entry.
+    Reworked,
+}
+
 /// An office with so many records of a year's work.
 pub fn history(length: usize) -> History {
-    let mut maker = Maker { key: [1; 32], ..Maker::default() };
+    let mut maker = Maker { key: [1; 32], id: Uuid::from_u128(1), ..Maker::default() };
     maker.office();
     let start = maker.state.clone();
-    let records = maker.year(length);
+    let mut records = Vec::with_capacity(length);
+    maker.year(Mix::Year, length, |record| records.push(record.clone()));
     assert_mixed(&records);
     History { founding: maker.founding, start, records }
 }
 
 /// Every record of an office that has so many, from its first. All its devices have that key.
 pub fn office_log(records: usize, key: [u8; 32]) -> Vec<Record> {
-    let mut maker = Maker { key, ..Maker::default() };
+    let mut maker = Maker { key, id: Uuid::from_u128(1), ..Maker::default() };
     maker.office();
     let mut all = std::mem::take(&mut maker.founding);
-    all.extend(maker.year(records - all.len()));
+    maker.year(Mix::Year, records - all.len(), |record| all.push(record.clone()));
     all
+}
+
+/// Shows every record of an office that has so many, from its first, and keeps none. All its devices have that key; the
+/// office is `id`.
+pub fn each_record(id: Uuid, records: usize, key: [u8; 32], mut each: impl FnMut(&Record)) {
+    let mut maker = Maker { key, id, ..Maker::default() };
+    maker.office();
+    let founding = std::mem::take(&mut maker.founding);
+    founding.iter().for_each(&mut each);
+    maker.year(Mix::Reworked, records - founding.len(), each);
 }
 
 /// A bench of additions alone would flatter `apply`.
@@ -90,6 +110,7 @@ struct Maker {
     seed: u64,
     /// Of every device.
     key: [u8; 32],
+    id: Uuid,
     /// The last sequence of each device, by origin.
     sequences: Vec<u32>,
     /// What each officer recorded lately.
@@ -109,9 +130,8 @@ impl Maker {
         (self.seed >> 33) as u32 % below
     }
 
-    /// Of a hundred: 65 add (4 of them a ratio, 4 what is held), 2 are released, 10 amend, 4 void, 15 are verified,
-    /// 4 returned. Some changes meet an entry that was judged meanwhile and are refused.
-    fn work(&mut self, officer: usize, today: i32) -> (Origin, Command) {
+    /// Some changes meet an entry that was judged meanwhile and are refused.
+    fn work(&mut self, mix: Mix, officer: usize, today: i32) -> (Origin, Command) {
         let own = Origin(OFFICERS_FROM + officer as u32);
         let (head, administrator) = (Origin(HEAD), Origin(ADMINISTRATOR));
         let on = Date::from_days(FIRST_DAY + (today - self.random(30) as i32).max(0));
@@ -119,22 +139,32 @@ impl Maker {
         let chosen = self.random(RECENT_ENTRIES as u32) as usize;
         let known = self.recent[officer].get(chosen).copied();
         let draw = self.random(100);
-        match (draw, known, self.held.last().copied()) {
-            (0..=3, ..) => (own, self.add(next_week, false)),
-            (4..=7, ..) => (own, self.add(on, true)),
-            (8..=9, _, Some(held)) => (administrator, release(held)),
-            (65..=74, Some((entry, base)), _) => {
-                let reading = self.count();
-                (own, Command::Entry(EntryCommand::Amend(AmendEntry { entry, base, on, reading })))
-            }
-            (75..=78, Some(known), _) => (own, Command::Entry(EntryCommand::Void(version(known)))),
-            (79..=93, Some(known), _) => (head, Command::Entry(EntryCommand::Verify(version(known)))),
-            (94..=97, Some(known), _) => (head, Command::Entry(EntryCommand::Return(version(known)))),
-            _ => (own, self.add(on, false)),
+        if let (Mix::Year, 8..=9, Some(held)) = (mix, draw, self.held.last().copied()) {
+            return (administrator, release(held));
         }
+        // Where additions end, amendments, voids, verifications, returns.
+        let [add, amend, void, verify, send_back] = match mix {
+            Mix::Year => [65, 75, 79, 94, 98],
+            Mix::Reworked => [10, 55, 56, 90, 100],
+        };
+        let command = match known {
+            Some((entry, base)) if (add..amend).contains(&draw) => {
+                EntryCommand::Amend(AmendEntry { entry, base, on, reading: self.count() })
+            }
+            Some(known) if (amend..void).contains(&draw) => EntryCommand::Void(version(known)),
+            Some(known) if (void..verify).contains(&draw) => {
+                return (head, Command::Entry(EntryCommand::Verify(version(known))));
+            }
+            Some(known) if (verify..send_back).contains(&draw) => {
+                return (head, Command::Entry(EntryCommand::Return(version(known))));
+            }
+            _ if draw < 4 && matches!(mix, Mix::Year) => self.add(next_week, false),
+            _ => self.add(on, (4..8).contains(&draw)),
+        };
+        (own, Command::Entry(command))
     }
 
-    fn add(&mut self, on: Date, ratio: bool) -> Command {
+    fn add(&mut self, on: Date, ratio: bool) -> EntryCommand {
         let draw = self.random(u32::MAX) as usize;
         let rows = if ratio { &self.ratios } else { &self.counts };
         let indicator = rows[draw % rows.len()];
@@ -142,7 +172,7 @@ impl Maker {
             true => Reading::Ratio { numerator: self.quantity(), denominator: self.quantity() },
             false => self.count(),
         };
-        Command::Entry(EntryCommand::Add(AddEntry { indicator, on, reading }))
+        EntryCommand::Add(AddEntry { indicator, on, reading })
     }
 
     fn count(&mut self) -> Reading {
@@ -190,7 +220,8 @@ impl Maker {
     }
 
     fn put(&mut self, origin: Origin, sequence: u32, author: PersonId, command: Command) -> Record {
-        let envelope = Envelope { origin, sequence, author, made_at: NOW, has_reason: true, command };
+        let envelope =
+            Envelope { origin, sequence, author, made_at: NOW, has_reason: true, restored: None, command };
         let outcome = decide(&self.state, &envelope, NOW);
         let record =
             Record { position: self.state.position + 1, time: NOW, carrier: None, envelope, outcome };
@@ -198,21 +229,18 @@ impl Maker {
         record
     }
 
-    fn year(&mut self, length: usize) -> Vec<Record> {
-        let mut records = Vec::with_capacity(length);
-        while records.len() < length {
-            let today = i32::try_from(records.len() * DAYS / length).expect("days of one year");
+    fn year(&mut self, mix: Mix, length: usize, mut each: impl FnMut(&Record)) {
+        for done in 0..length {
+            let today = i32::try_from(done * DAYS / length).expect("days of one year");
             let officer = self.random(OFFICERS) as usize;
-            let (origin, command) = self.work(officer, today);
-            records.push(self.record(officer, origin, command));
+            let (origin, command) = self.work(mix, officer, today);
+            each(&self.record(officer, origin, command));
         }
-        records
     }
 
     fn office(&mut self) {
-        let office = Uuid::from_u128(1);
         self.host(PeopleCommand::FoundOffice(FoundOffice {
-            office,
+            office: self.id,
             name: "Dinas".into(),
             zone: Zone::Jakarta,
             rehearsal: false,

@@ -1,5 +1,6 @@
 //! `renaksi-bench NAME [--json]`: figures with their baseline, measured in the same run on data it makes.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use renaksi_domain::Record;
@@ -10,8 +11,11 @@ mod append;
 mod fold;
 mod grpc_append;
 mod history;
+mod index;
 mod offices;
 mod replay;
+mod serving;
+mod size;
 
 /// One measured figure.
 struct Figure {
@@ -25,11 +29,23 @@ struct Figure {
 /// A bench: its name, what it means, and how it is run.
 type Bench = (&'static str, &'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 10] = [
     (
         "append",
         "records a second into a log, durable, 200 bytes each, by records a commit; the slowest of a hundred commits",
         append::run,
+    ),
+    (
+        "as-of",
+        "milliseconds from a device's copy of 1,000,000 records to the plan's figures as they were known at a record drawn at \
+     random; the same as a whole command",
+        size::as_of,
+    ),
+    (
+        "curve",
+        "what grows with an office: appending, opening, as-of and memory at 10,000 to 10,000,000 records (--records N makes \
+     one size); docs/performance.md is made of it",
+        size::curve,
     ),
     (
         "fold",
@@ -44,11 +60,24 @@ const BENCHES: [Bench; 6] = [
         grpc_append::run,
     ),
     (
+        "index",
+        "a device's index over a replica of 200,000 records: records a second, bytes a record, milliseconds of opening it \
+         and of what it finds; how many records and milliseconds the server's index is behind after 200,000 in a burst, \
+         by commands a push, and its bytes a record",
+        index::run,
+    ),
+    (
         "offices",
         "resident memory of a server with 1,000 offices of 10,000 records (--offices N makes other numbers), at rest and \
          under calls and pushes to offices drawn at random; milliseconds of a call that opens its office; needs the \
          release build of renaksid",
         offices::run,
+    ),
+    (
+        "open",
+        "milliseconds from starting the server to the first answer of an office with 10,000,000 records and 1,000,000 live \
+     entries (--records N), and the memory it then takes",
+        size::open,
     ),
     (
         "replay",
@@ -71,6 +100,10 @@ fn main() -> ExitCode {
             BENCHES.iter().for_each(|(name, meaning, _)| println!("{name:8} {meaning}"));
             ExitCode::SUCCESS
         }
+        Some("state-of") => {
+            size::state_of(Path::new(&arguments[1]));
+            ExitCode::SUCCESS
+        }
         Some(name) => match BENCHES.iter().find(|(known, ..)| *known == name) {
             Some((_, _, run)) => {
                 run().iter().for_each(|figure| print(name, figure, as_json));
@@ -85,6 +118,17 @@ fn main() -> ExitCode {
 fn usage(what: &str) -> ExitCode {
     eprintln!("error: {what}\nhint: `renaksi-bench list` names them");
     ExitCode::from(2)
+}
+
+/// The number behind an option.
+fn asked(option: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != option);
+    arguments.nth(1).map(|number| number.parse().expect("the option takes a number"))
+}
+
+fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() * percent / 100).min(values.len() - 1)]
 }
 
 /// A record as it is stored.
