@@ -19,7 +19,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, folder_of};
 use crate::error::Result;
 use crate::merkle::Hash;
 
@@ -143,7 +143,7 @@ impl SignedCheckpoint {
         file.write(self.note.as_bytes(), 0)?;
         file.sync()?;
         file.rename(path.to_owned())?;
-        disk.sync_dir(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        disk.sync_dir(folder_of(path))
     }
 }
 

@@ -1,12 +1,13 @@
 //! The few things done to files, with errors that name them. Everything that must survive a power cut goes through
-//! [`Disk`]: the real one, or one that a [`Recorder`] watches.
+//! [`Disk`]: the real one, or one that a [`Recorder`] watches. So does the tree's cache, which a power cut may leave in
+//! any state.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -34,15 +35,60 @@ impl Disk {
         Ok(DiskFile { file, path, disk: self.clone() })
     }
 
+    /// Makes an empty file for its owner only, and holds its lock: one that nobody holds was left over by a crash.
+    /// Errors: Io; also where something has that name.
+    pub fn create_new(&self, path: PathBuf) -> Result<NewFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let opened = self.act(Op::Create(path.clone()), || options.open(&path));
+        let file = opened.map_err(Error::io("write", &path))?;
+        // A filesystem without locks loses the clearing up, and nothing else.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        Ok(NewFile { file: DiskFile { file, path, disk: self.clone() }, at: 0 })
+    }
+
+    /// Removes what a crash left of a [`Disk::create_new`]. What somebody still holds stays, and what is not ours to remove.
+    pub fn remove_left_over(&self, path: &Path) {
+        let Ok(file) = File::open(path) else { return };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && let Err(error) = self.remove(path)
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an unfinished file was left over");
+        }
+    }
+
     /// Opens a file for reading and writing.
     pub(crate) fn open(&self, path: PathBuf) -> Result<DiskFile> {
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(Error::io("open", &path))?;
         Ok(DiskFile { file, path, disk: self.clone() })
     }
 
-    /// Makes a folder and those above it that are missing.
+    /// Opens a file for reading and writing, or makes an empty one.
+    pub(crate) fn open_or_create(&self, path: PathBuf) -> Result<DiskFile> {
+        if path.exists() { self.open(path) } else { self.create(path) }
+    }
+
+    /// Makes a folder and those above it that are missing, durably.
     pub(crate) fn create_dir(&self, dir: &Path) -> Result<()> {
-        self.act(Op::CreateDir(dir.to_owned()), || fs::create_dir_all(dir)).map_err(Error::io("create", dir))
+        self.make_folder(dir, 0o777)
+    }
+
+    /// Makes a folder and those above it that are missing, durably and for their owner only. One that is there is left as
+    /// it is. Errors: Io.
+    pub fn private_folder(&self, dir: &Path) -> Result<()> {
+        self.make_folder(dir, 0o700)
+    }
+
+    /// From the top: a folder that is durable in one that is not would be gone with it.
+    fn make_folder(&self, dir: &Path, mode: u32) -> Result<()> {
+        let above = dir.ancestors().filter(|above| !above.as_os_str().is_empty());
+        let missing: Vec<&Path> = above.take_while(|above| !above.is_dir()).collect();
+        for made in missing.into_iter().rev() {
+            let make = || fs::DirBuilder::new().recursive(true).mode(mode).create(made);
+            self.act(Op::CreateDir(made.to_owned()), make).map_err(Error::io("create", made))?;
+            self.sync_dir(folder_of(made))?;
+        }
+        Ok(())
     }
 
     /// Makes the names in a folder durable.
@@ -51,8 +97,8 @@ impl Disk {
         self.act(Op::SyncDir(dir.to_owned()), sync).map_err(Error::io("make durable", dir))
     }
 
-    /// Takes a name away. Durable after the next [`Disk::sync_dir`].
-    pub(crate) fn remove(&self, path: &Path) -> Result<()> {
+    /// Takes a file's name away; a power cut may bring it back. Errors: Io.
+    pub fn remove(&self, path: &Path) -> Result<()> {
         self.act(Op::Remove(path.to_owned()), || fs::remove_file(path)).map_err(Error::io("remove", path))
     }
 
@@ -115,6 +161,78 @@ impl DiskFile {
         self.disk.act(op, || fs::rename(&self.path, &to)).map_err(Error::io("create", &to))?;
         Ok(DiskFile { path: to, ..self })
     }
+}
+
+/// A file that is written from its first byte to its last and then put in its place whole. Until then it has a name of its
+/// own, and dropping it removes it.
+#[derive(Debug)]
+#[must_use = "make it durable and put it in its place"]
+pub struct NewFile {
+    file: DiskFile,
+    at: u64,
+}
+
+impl NewFile {
+    /// The name that it has until it is put in its place.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// Makes its bytes durable. Errors: Io.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync()
+    }
+
+    /// Gives it its name, durably. Errors: Io; also where something has that name. Nothing is replaced.
+    ///
+    /// If we crash in here: it is there under one of its names.
+    pub fn put_in_place(self, to: &Path) -> Result<()> {
+        let DiskFile { path, disk, .. } = &self.file;
+        let op = Op::Rename { from: path.clone(), to: to.to_owned() };
+        disk.act(op, || rename_new(path, to)).map_err(Error::io("write", to))?;
+        disk.sync_dir(folder_of(to))
+    }
+}
+
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes, self.at);
+        written.map_err(|error| match error {
+            Error::Io { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Once it is in its place there is nothing here.
+        if self.file.path.exists() {
+            let _ = self.file.disk.remove(&self.file.path);
+        }
+    }
+}
+
+/// A rename that replaces nothing, also where somebody else makes the name at this very moment.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // A filesystem that cannot do it at once.
+        Err(Errno::INVAL | Errno::NOSYS) if !to.exists() => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The folder that a name stands in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Holds the exclusive lock `name` in `dir` until the file is dropped or the process ends. It is not written to.

@@ -41,7 +41,7 @@ mod verify;
 
 pub use builder::LogBuilder;
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-pub use disk::Disk;
+pub use disk::{Disk, NewFile};
 pub use error::{Error, IndexError, Result};
 pub use frame::{COMMIT_BYTES_MAX, LEAF_BYTES_MAX};
 pub use index::{Index, IndexBatch, IndexOpened, IndexRow, IndexRows, IndexSetAside};

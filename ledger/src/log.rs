@@ -105,9 +105,8 @@ impl Log {
         if !segment::list(dir)?.is_empty() {
             return Err(Error::AlreadyExists { dir: dir.to_owned() });
         }
-        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            options.disk.sync_dir(parent)?;
-        }
+        // The folder may have been made by somebody else, a moment ago.
+        options.disk.sync_dir(disk::folder_of(dir))?;
         let frontier = Frontier::default();
         let file = segment::create(&options.disk, dir, &id, epoch, &frontier)?;
         let head = Head::empty(epoch);

@@ -209,7 +209,13 @@ pub(crate) fn read_head(dir: &Path, id: &LogId, first: u64) -> Result<SegmentHea
         return Err(damaged(0, "it does not begin like a segment file"));
     }
     if u32_at(&bytes, 8) != FORMAT {
-        return Err(Error::UnknownFormat { file: path, found: u32_at(&bytes, 8) });
+        let found = u32_at(&bytes, 8);
+        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        // With our number in it the checksum holds: it is our format, and the number was changed.
+        return Err(match crc32c(&bytes[..CRC_AT]) == u32_at(&bytes, CRC_AT) {
+            true => damaged(8, "the header does not match its checksum"),
+            false => Error::UnknownFormat { file: path, found },
+        });
     }
     if crc32c(&bytes[..CRC_AT]) != u32_at(&bytes, CRC_AT) {
         return Err(damaged(0, "the header does not match its checksum"));

@@ -107,7 +107,7 @@ impl Signer {
     ) -> Result<Signer, SignError> {
         let file = reader.dir().join("checkpoint");
         let last = last_signed(&file, office, &key.verifying_key())?;
-        let tree = Tree::open(reader).map_err(SignError::Log)?;
+        let tree = Tree::open_on(disk.clone(), reader).map_err(SignError::Log)?;
         Ok(Signer { office, key, reader: reader.clone(), tree, file, last, disk })
     }
 

@@ -8,13 +8,12 @@
 //! The file is a cache, and not made durable: what a crash loses or tears is noticed at the next opening and made again.
 //! In memory ten million records take 2.5 MB: their 39,063 roots, and the roots of pairs, pairs of pairs and so on.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use crc32c::{crc32c, crc32c_append};
 
 use crate::bytes::{hash_at, u32_at};
+use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::merkle::{Frontier, Hash, leaf_hash, node_hash};
 use crate::paths::{self, Node};
@@ -38,8 +37,9 @@ const TOLD_EVERY: u64 = 100_000;
 pub struct Tree {
     reader: LogReader,
     /// None once it could not be written: the tree goes on without its cache.
-    file: Option<File>,
+    file: Option<DiskFile>,
     path: PathBuf,
+    disk: Disk,
     /// `levels[0]` has the roots of complete tiles, each further level the roots of complete pairs of the one before.
     levels: Vec<Vec<Hash>>,
 }
@@ -51,8 +51,13 @@ impl Tree {
     /// Reads the cache beside the log, drops what does not fit the log, and catches up. One [`Tree`] a log at a time: the
     /// one of whoever holds the log open. Errors: RootMismatch, Damaged, Io of the log.
     pub fn open(reader: &LogReader) -> Result<Tree> {
+        Tree::open_on(Disk::default(), reader)
+    }
+
+    /// As [`Tree::open`], on a disk that may be watched.
+    pub(crate) fn open_on(disk: Disk, reader: &LogReader) -> Result<Tree> {
         let path = reader.dir().join("tree");
-        let mut tree = Tree { reader: reader.clone(), file: None, path, levels: Vec::new() };
+        let mut tree = Tree { reader: reader.clone(), file: None, path, disk, levels: Vec::new() };
         let mut rows = tree.load();
         rows.truncate((reader.head().size / TILE) as usize);
         rows.iter().for_each(|row| tree.push(*row));
@@ -238,10 +243,10 @@ impl Tree {
     /// Leaves exactly the present rows in the file.
     fn start_file(&mut self) {
         let rows = self.levels.first().map_or(0, Vec::len);
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path);
+        let opened = self.disk.open_or_create(self.path.clone());
         let started = opened.and_then(|file| {
-            file.write_all_at(&header(), 0)?;
-            file.set_len((HEADER_BYTES + rows * ROW_BYTES) as u64)?;
+            file.write(&header(), 0)?;
+            file.truncate((HEADER_BYTES + rows * ROW_BYTES) as u64)?;
             Ok(file)
         });
         match started {
@@ -259,14 +264,14 @@ impl Tree {
             bytes.extend_from_slice(row);
             bytes.extend_from_slice(&row_crc(number, row).to_le_bytes());
         }
-        if let Err(error) = file.write_all_at(&bytes, (HEADER_BYTES + rows * ROW_BYTES) as u64) {
+        if let Err(error) = file.write(&bytes, (HEADER_BYTES + rows * ROW_BYTES) as u64) {
             self.without_file(&error);
         }
     }
 
-    fn without_file(&mut self, error: &std::io::Error) {
+    fn without_file(&mut self, error: &Error) {
         tracing::warn!(
-            file = %self.path.display(), %error,
+            error = error as &dyn std::error::Error,
             "the tree's cache cannot be written; the next start hashes the log again"
         );
         self.file = None;

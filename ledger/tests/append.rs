@@ -195,8 +195,9 @@ fn a_disk_too_full_to_reserve_space_takes_what_fits() {
     assert!(verify(&log.reader()).is_ok());
 }
 
+/// FAULTS L3 and L4.
 #[test]
-fn a_failed_write_or_sync_stops_the_log_until_it_is_opened_again() {
+fn l3_l4_a_failed_write_or_sync_stops_the_log_until_it_is_opened_again() {
     type Plan = fn(&Recorder);
     let plans: [(Plan, u64); 5] = [
         (|faults| faults.fail_write(0, 0), 2),

@@ -17,7 +17,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use renaksi_ledger::{LogId, LogKind, LogReader};
+use renaksi_ledger::{Disk, LogId, LogKind, LogReader};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -255,11 +255,10 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), ServerErro
     write_private(path, &text)
 }
 
-/// Makes a folder, and those above it that are not there, for its owner only. One that is there is left as it is.
+/// Makes a folder, and those above it that are not there, durably and for its owner only. One that is there is left as it
+/// is.
 pub fn private_folder(path: &Path) -> Result<(), ServerError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(ServerError::file("make the folder", path))
+    Disk::default().private_folder(path).map_err(ServerError::disk)
 }
 
 /// Writes a file whole or not at all, readable by its owner only; durable when this returns.

@@ -301,6 +301,14 @@ impl ServerError {
         }
     }
 
+    /// What a [`renaksi_ledger::Disk`] answers.
+    pub(crate) fn disk(error: renaksi_ledger::Error) -> Self {
+        match error {
+            renaksi_ledger::Error::Io { action, path, source } => Self::File { what: action, path, source },
+            other => unreachable!("BUG: a disk has no log that could be wrong: {other}"),
+        }
+    }
+
     pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { what, path, source }

@@ -227,13 +227,11 @@ fn every_cut_and_flip_and_a_lost_office_are_told() {
         fs::write(&damaged, bytes).unwrap();
         let error = restore::restore(&damaged, &Data::new(&target), None).expect_err(what);
         assert!(!target.exists(), "{what}");
-        assert!(
-            ["BACKUP_DAMAGED", "NOT_A_BACKUP", "BACKUP_NEWER"].contains(&&*error.code()),
-            "{what}: {error}"
-        );
+        assert!(["BACKUP_DAMAGED", "NOT_A_BACKUP"].contains(&&*error.code()), "{what}: {error}");
         error.to_string()
     };
-    for at in (0..whole.len()).step_by(7) {
+    // The first line also, whose number says the format: a newer one is not told where it is this one's file.
+    for at in (0..17).chain((17..whole.len()).step_by(7)) {
         refused(&whole[..at], &format!("cut at {at}"));
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);

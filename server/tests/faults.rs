@@ -81,8 +81,9 @@ async fn a_push_longer_than_a_commit_is_several_and_answered_once() {
     stage.end().await;
 }
 
+/// FAULTS L3.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_fsync_stops_the_office_and_nothing_is_read_from_what_it_left() {
+async fn l3_a_failed_fsync_stops_the_office_and_nothing_is_read_from_what_it_left() {
     // The first part of a long push is durable, the second is not; or nothing is.
     for (syncs, commands, durable_at_least) in [(0, 1, 3), (1, 200, 4)] {
         let faults = Recorder::default();
@@ -100,6 +101,35 @@ async fn a_failed_fsync_stops_the_office_and_nothing_is_read_from_what_it_left()
         stage.office = Some(Office::open(&stage.data, Clock::Fixed(NOW)).unwrap());
         let answer = stage.push(request(&feed, 1)).await.unwrap();
         assert_eq!(positions(&answer), (4..4 + commands as u64).collect::<Vec<_>>());
+        stage.end().await;
+    }
+}
+
+/// FAULTS L4. A commit writes twice, its frame and a head slot; the disk is full at each, at once or after some bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn l4_a_disk_that_is_full_within_a_commit_loses_nothing_acknowledged() {
+    for (write, keep_bytes, cut) in [(0, 0, false), (0, 40, true), (1, 0, false), (1, 20, false)] {
+        let faults = Recorder::default();
+        let options = LogOptions { disk: faults.clone().into(), ..LogOptions::default() };
+        let mut stage = Stage::with(options).await;
+        let feed = [leaf("1"), leaf("2"), leaf("3")];
+        let acknowledged = stage.push(request(&feed[..1], 1)).await.unwrap();
+        faults.fail_write(write, keep_bytes);
+        // There is space again at once, and still nothing more is taken.
+        for _ in 0..2 {
+            assert_eq!(stage.push(request(&feed, 2)).await.unwrap_err().code(), "OFFICE_STOPPED");
+        }
+        let office = stage.office.take().unwrap();
+        tokio::task::block_in_place(|| office.close());
+        stage.office = Some(Office::open(&stage.data, Clock::Fixed(NOW)).unwrap());
+        let names =
+            std::fs::read_dir(stage.data.office("log")).unwrap().map(|entry| entry.unwrap().file_name());
+        let set_aside = names.filter(|name| name.to_string_lossy().starts_with("cut-")).count();
+        assert_eq!(set_aside, usize::from(cut), "write {write}, {keep_bytes} bytes of it");
+        let answer = stage.push(request(&feed, 1)).await.unwrap();
+        assert_eq!(positions(&answer), [4, 5, 6]);
+        assert_eq!(answer.receipts[0].position, acknowledged.receipts[0].position);
+        assert!(answer.receipts[0].duplicate);
         stage.end().await;
     }
 }

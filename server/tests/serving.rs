@@ -10,54 +10,20 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use renaksi_ledger::{Log, LogOptions, Recorder};
 use renaksi_proto::chain;
-use renaksi_proto::clock::Clock;
 use renaksi_proto::log::Rejection;
 use renaksi_proto::wire::{self, enrolment_client::EnrolmentClient, sync_client::SyncClient};
 use renaksi_server::authority;
 use renaksi_server::data::Data;
-use renaksi_server::error::ServerError;
-use renaksi_server::office::Office;
-use renaksi_server::offices::{Offices, Settings};
 use renaksi_server::people::invite;
-use renaksi_server::serve::{Addresses, serve_until};
+use stage::network::*;
 use stage::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tonic::metadata::MetadataValue;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use uuid::Uuid;
-
-struct Served {
-    address: SocketAddr,
-    web: SocketAddr,
-    stop: oneshot::Sender<()>,
-    ended: JoinHandle<Result<(), ServerError>>,
-}
-
-/// Serves the office of a stage on a free port.
-async fn serve(stage: &mut Stage, grace: Duration) -> Served {
-    let (office, data) = (stage.office.take().unwrap(), stage.data.clone());
-    tokio::task::block_in_place(|| office.close());
-    let played = Clock::Fixed(NOW);
-    let settings = Settings { played, log: stage.options.clone(), ..Settings::default() };
-    let offices = Offices::new(&data, settings).unwrap();
-    let (ready, bound) = oneshot::channel();
-    let (stop, asked) = oneshot::channel::<()>();
-    let ended = tokio::spawn(async move {
-        let listen =
-            Addresses { network: "127.0.0.1:0".parse().unwrap(), web: Some("127.0.0.1:0".parse().unwrap()) };
-        let ready = |bound: Addresses, _: Option<&Office>| ready.send(bound).unwrap();
-        let asked = async { asked.await.unwrap_or_default() };
-        serve_until(&data, offices, listen, ready, asked, grace).await
-    });
-    let bound = bound.await.unwrap();
-    Served { address: bound.network, web: bound.web.unwrap(), stop, ended }
-}
 
 /// Status and body of /readyz.
 async fn readiness(web: SocketAddr) -> (String, String) {
@@ -69,14 +35,6 @@ async fn readiness(web: SocketAddr) -> (String, String) {
     (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
 }
 
-async fn connect(data: &Data, address: SocketAddr) -> Channel {
-    let authority = std::fs::read(data.authority().join("authority.pem")).unwrap();
-    let tls =
-        ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)).domain_name("localhost");
-    let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
-    endpoint.tls_config(tls).unwrap().connect().await.unwrap()
-}
-
 fn cause(status: &Status) -> String {
     <Rejection as prost::Message>::decode(status.details()).unwrap().code
 }
@@ -84,17 +42,6 @@ fn cause(status: &Status) -> String {
 async fn health(channel: &Channel, service: &str) -> ServingStatus {
     let request = HealthCheckRequest { service: service.into() };
     HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner().status()
-}
-
-/// The first call of a session of the stage's device.
-fn proven<T>(data: &Data, message: T) -> Request<T> {
-    let fingerprint = authority::load(&data.authority()).unwrap().fingerprint;
-    let nonce = std::array::from_fn(|index| if index == 0 { 1 } else { index as u8 });
-    let signature = chain::sign_session(&key(), OFFICE, &fingerprint, 1, &nonce);
-    let proof = [OFFICE.as_bytes().as_slice(), &1_u32.to_be_bytes(), &nonce, &signature].concat();
-    let mut request = Request::new(message);
-    request.metadata_mut().insert_bin("renaksi-session-bin", MetadataValue::from_bytes(&proof));
-    request
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! The stage of the system tests: a real server on a free loopback port, a home for each device, a clock that is played.
 //! What a test starts, it stops.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use tempfile::TempDir;
 
 pub mod plans;
 pub mod proxy;
+pub mod syscalls;
 
 /// A rehearsal office with a running server.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Office {
     homes: Vec<PathBuf>,
     /// What the server's clock is, where it is not the file that is played.
     server_clock: Option<String>,
+    /// What is done to the system calls of the server, and where they are written.
+    trace: Option<(&'static str, PathBuf)>,
 }
 
 /// A device of a person.
@@ -72,6 +77,7 @@ impl Office {
             options: Vec::new(),
             homes: Vec::new(),
             server_clock: None,
+            trace: None,
         };
         office.set_clock("2024-01-08T02:00:00Z");
         let ran = office.renaksid(&[
@@ -125,6 +131,9 @@ impl Office {
         let mut command = self.command(&program("renaksid"));
         command.args(["serve", "--json", "--listen", &self.address, "--data"]).arg(self.path("data"));
         command.args(&self.options);
+        if let Some((inject, trace)) = &self.trace {
+            command = syscalls::watched(&command, inject, trace);
+        }
         let mut server =
             command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("renaksid starts");
         let mut line = String::new();
@@ -141,6 +150,17 @@ impl Office {
         self.stop();
         self.options = options.iter().map(|option| (*option).to_owned()).collect();
         self.start();
+    }
+
+    /// Starts the server anew, watched; answers its process. Its calls are in `trace` once it has stopped. `inject`: one of
+    /// [`syscalls`].
+    pub fn restart_watched(&mut self, inject: &'static str, trace: PathBuf) -> u32 {
+        self.stop();
+        self.trace = Some((inject, trace));
+        self.start();
+        // A later start is not watched.
+        self.trace = None;
+        self.server.as_ref().expect("it was started above").id()
     }
 
     /// Where the server listens.

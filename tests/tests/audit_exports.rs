@@ -124,6 +124,7 @@ fn finds(by: &Device, key: &str, bundle: &Path, positions: std::ops::RangeInclus
     assert!(positions.contains(&count(&bad["position"])), "{positions:?}: {bad}");
 }
 
+/// FAULTS L10.
 #[test]
 fn l10_what_was_changed_in_an_export_is_named() {
     let (mut office, _, auditor) = story();

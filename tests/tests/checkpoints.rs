@@ -76,6 +76,7 @@ fn a_device_that_was_enrolled_before_there_were_keys_takes_the_key_and_keeps_it(
     office.end(&[&officer]);
 }
 
+/// FAULTS L6.
 #[test]
 fn l6_a_log_shorter_than_what_was_signed_is_neither_signed_nor_written_until_somebody_decides() {
     let (mut office, officer) = story();

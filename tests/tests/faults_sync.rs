@@ -140,6 +140,7 @@ fn a_kill_at_any_byte_of_a_push_loses_nothing_acknowledged() {
     office.end(&[&officer]);
 }
 
+/// FAULTS L5.
 #[test]
 fn l5_stale_foreign_and_corrupt_caches_are_rebuilt() {
     let (mut office, _, _, officer) = story();

@@ -162,3 +162,22 @@ fn every_rule_is_held_by_a_test_that_exists() {
     let missing: Vec<&&str> = named.iter().filter(|test| !tests.contains(**test)).collect();
     assert!(missing.is_empty(), "docs/rules.md names tests that are not there: {missing:?}");
 }
+
+/// Every row of a fault names a test that has the fault's code in its own name, and none of the log's faults is missing.
+#[test]
+fn every_fault_is_found_by_its_code() {
+    let text = fs::read_to_string(root().join("docs/rules.md")).unwrap();
+    let (_, faults) = text.split_once("## Faults of others").unwrap();
+    let mut codes = BTreeSet::new();
+    for line in faults.lines().filter(|line| line.contains("::")) {
+        let code = line.trim_start_matches("| ").split(' ').next().unwrap().to_lowercase();
+        let mut tests = line.split('`').filter_map(|part| part.split_once("::"));
+        let named = tests.any(|(_, test)| test.split('_').any(|word| word == code));
+        assert!(named, "no test of the row is named after {code}: {line}");
+        codes.insert(code);
+    }
+    let log: Vec<String> = (1..=10).map(|number| format!("l{number}")).collect();
+    let missing: Vec<&String> = log.iter().filter(|code| !codes.contains(*code)).collect();
+    assert!(missing.is_empty(), "docs/rules.md has no row of {missing:?}");
+    assert!(codes.len() > 30, "{codes:?}");
+}

@@ -11,6 +11,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use prost::Message;
 use renaksi_domain::ids::{DeviceId, Origin, PersonId};
 use renaksi_domain::time::Timestamp;
+use renaksi_ledger::Disk;
 use renaksi_proto::agreed::hex;
 use renaksi_proto::wire;
 use rustls::pki_types::CertificateDer;
@@ -143,17 +144,12 @@ impl Home {
         self.identity().exists()
     }
 
-    /// Makes the folder, for its owner alone.
+    /// Makes the folder, durably and for its owner alone.
     pub(super) fn create(&self) -> Result<(), ClientError> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.dir).map_err(storage("create", &self.dir))?;
-        match self.dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => sync_dir(parent),
-            None => Ok(()),
-        }
+        Disk::default().private_folder(&self.dir).map_err(|error| match error {
+            renaksi_ledger::Error::Io { action, path, source } => storage(action, &path)(source),
+            other => unreachable!("BUG: a disk has no log that could be wrong: {other}"),
+        })
     }
 
     /// Reads who this device is.

@@ -30,6 +30,34 @@ impl Luck for OnlySynced {
     }
 }
 
+/// Numbers that are the same in every run (SplitMix64).
+#[derive(Debug)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+impl Luck for Dice {
+    fn keeps_name(&mut self) -> bool {
+        self.roll(2) == 0
+    }
+
+    fn keeps_bytes(&mut self, of: usize) -> usize {
+        match self.roll(4) {
+            0 => 0,
+            1 => self.roll(of as u64 + 1) as usize,
+            _ => of,
+        }
+    }
+}
+
 /// A disk as the operations recorded so far made it: what is durable, and what is only on its way.
 #[derive(Debug, Clone, Default)]
 pub struct CrashDisk {
@@ -38,7 +66,8 @@ pub struct CrashDisk {
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
     pending_names: Vec<NameChange>,
-    dirs: Vec<PathBuf>,
+    /// Folders in the order they were made, and whether each is durable in the one above it.
+    dirs: Vec<(PathBuf, bool)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -119,13 +148,15 @@ impl CrashDisk {
                 self.change_name(NameChange::Move(from.clone(), to.clone(), file));
             }
             Op::Remove(path) => self.change_name(NameChange::Unset(path.clone())),
-            Op::CreateDir(path) => self.dirs.push(path.clone()),
+            Op::CreateDir(path) => self.dirs.push((path.clone(), false)),
             Op::SyncDir(dir) => {
                 let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending_names)
                     .into_iter()
                     .partition(|change| change.folder() == Some(dir));
                 now.iter().for_each(|change| change.apply(&mut self.durable_names));
                 self.pending_names = later;
+                let inside = self.dirs.iter_mut().filter(|(made, _)| made.parent() == Some(dir));
+                inside.for_each(|(_, durable)| *durable = true);
             }
         }
     }
@@ -144,7 +175,7 @@ impl CrashDisk {
                     disk.files.push(FileModel { durable: fs::read(path).unwrap(), pending: Vec::new() });
                 }
             }
-            disk.dirs.push(dir);
+            disk.dirs.push((dir, true));
         }
         disk.durable_names = disk.names.clone();
         disk
@@ -152,7 +183,9 @@ impl CrashDisk {
 
     /// Nothing is on its way: a power cut can leave only one thing.
     pub fn is_settled(&self) -> bool {
-        self.pending_names.is_empty() && self.files.iter().all(|file| file.pending.is_empty())
+        self.pending_names.is_empty()
+            && self.dirs.iter().all(|(_, durable)| *durable)
+            && self.files.iter().all(|file| file.pending.is_empty())
     }
 
     /// Writes what a power cut leaves below `to`, paths taken relative to `root`.
@@ -160,10 +193,18 @@ impl CrashDisk {
         let mut names = self.durable_names.clone();
         self.pending_names.iter().filter(|_| luck.keeps_name()).for_each(|change| change.apply(&mut names));
         let place = |path: &Path| to.join(path.strip_prefix(root).unwrap());
-        for dir in &self.dirs {
-            fs::create_dir_all(place(dir)).unwrap();
+        let mut lost: Vec<&Path> = Vec::new();
+        for (dir, durable) in &self.dirs {
+            let kept = *durable || luck.keeps_name();
+            match kept && !lost.iter().any(|lost| dir.starts_with(lost)) {
+                true => fs::create_dir_all(place(dir)).unwrap(),
+                false => lost.push(dir),
+            }
         }
         for (path, file) in &names {
+            if lost.iter().any(|lost| path.starts_with(lost)) {
+                continue;
+            }
             let FileModel { durable, pending } = &self.files[*file];
             let mut content = durable.clone();
             for change in pending {
@@ -202,4 +243,16 @@ impl DataChange {
             DataChange::Write(..) | DataChange::Truncate(_) => {}
         }
     }
+}
+
+/// Memory where there is some for files: what a power cut does is played, so a real disk's syncs would only be slow.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// Empties a folder.
+pub fn clear(dir: &Path) {
+    fs::remove_dir_all(dir).unwrap();
+    fs::create_dir(dir).unwrap();
 }

@@ -5,50 +5,25 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod signing;
 
-use std::fs;
 use std::path::Path;
 
-use disk::{CrashDisk, Luck, OnlySynced};
+use disk::{CrashDisk, Dice, OnlySynced, clear, scratch};
 use renaksi_ledger::{
     Entry, Error, Head, Log, LogId, LogKind, LogOptions, NewSnapshot, Op, Recorder, Snapshots, verify,
 };
 use uuid::Uuid;
 
 const ID: LogId = LogId { office: Uuid::from_u128(7), kind: LogKind::Office };
+/// In a folder that is made with it: what is durable in a folder that is not is gone with it.
+const LOG: &str = "office/log";
 /// Two or three commits a segment.
 const SEGMENT_BYTES: u64 = 13_500;
 const COMMITS: u64 = 48;
 /// Random outcomes opened at each point where something is on its way.
 const LUCKS: u64 = 40;
 const FOLD_VERSION: u32 = 3;
-
-/// Numbers that are the same in every run (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
-    }
-}
-
-impl Luck for Dice {
-    fn keeps_name(&mut self) -> bool {
-        self.roll(2) == 0
-    }
-
-    fn keeps_bytes(&mut self, of: usize) -> usize {
-        match self.roll(4) {
-            0 => 0,
-            1 => self.roll(of as u64 + 1) as usize,
-            _ => of,
-        }
-    }
-}
 
 /// What was done, and what was promised when.
 struct Run {
@@ -78,9 +53,10 @@ fn run(dir: &Path) -> Run {
     let recorder = Recorder::default();
     recorder.record();
     let mut dice = Dice(1);
-    let mut log = Log::create_with(&dir.join("log"), ID, 1, options(&recorder)).unwrap();
+    let mut log = Log::create_with(&dir.join(LOG), ID, 1, options(&recorder)).unwrap();
     let mut run = Run { ops: vec![], entries: vec![], acknowledged: vec![], created_at: recorder.len() };
-    let snapshots = Snapshots::open_on(recorder.clone().into(), &dir.join("log/snapshots"), ID).unwrap();
+    let snapshots =
+        Snapshots::open_on(recorder.clone().into(), &dir.join(LOG).join("snapshots"), ID).unwrap();
     for commit in 1..=COMMITS {
         let entries: Vec<Entry> = (0..=dice.roll(4))
             .map(|n| {
@@ -106,7 +82,7 @@ fn run(dir: &Path) -> Run {
         }
         if commit == COMMITS / 3 {
             log.close().unwrap();
-            log = Log::open_with(&dir.join("log"), ID, options(&recorder)).unwrap().0;
+            log = Log::open_with(&dir.join(LOG), ID, options(&recorder)).unwrap().0;
         }
         if commit == COMMITS / 2 {
             log.begin_epoch(2).unwrap();
@@ -119,7 +95,7 @@ fn run(dir: &Path) -> Run {
 
 /// Opens what a power cut left: everything acknowledged is there, nothing that was not appended, and it goes on.
 fn opens_well(run: &Run, ops: usize, dir: &Path, context: &str) {
-    let log_dir = dir.join("log");
+    let log_dir = dir.join(LOG);
     let acknowledged = run.acknowledged_after(ops);
     let recorder = Recorder::default();
     let (mut log, _) = match Log::open_with(&log_dir, ID, options(&recorder)) {
@@ -144,17 +120,6 @@ fn opens_well(run: &Run, ops: usize, dir: &Path, context: &str) {
     log.close().unwrap();
     let (log, opened) = Log::open(&log_dir, ID).unwrap();
     assert_eq!((log.head(), opened.cut, opened.kept_commits), (next, None, 0), "{context}");
-}
-
-/// Memory where there is some for files: what a power cut does is played, so a real disk's syncs would only be slow.
-fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
-}
-
-fn clear(dir: &Path) {
-    fs::remove_dir_all(dir).unwrap();
-    fs::create_dir(dir).unwrap();
 }
 
 #[test]
@@ -198,7 +163,7 @@ fn l1_a_power_cut_while_opening_after_one_loses_nothing_either() {
             let mut again = CrashDisk::of(first.path());
             let recorder = Recorder::default();
             recorder.record();
-            drop(Log::open_with(&first.path().join("log"), ID, options(&recorder)).unwrap());
+            drop(Log::open_with(&first.path().join(LOG), ID, options(&recorder)).unwrap());
             for (step, op) in (1..).zip(recorder.ops()) {
                 again.step(&op);
                 for half in 0..2u64 {

@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
+use renaksi_ledger::{Disk, NewFile};
 use renaksi_proto::backup::part::Part as Kind;
 use renaksi_proto::backup::{All, Part};
 use sha2::{Digest, Sha256};
@@ -45,7 +45,7 @@ impl Format {
 
 /// Counts into the digest what passes.
 struct Digested {
-    file: BufWriter<File>,
+    file: BufWriter<NewFile>,
     digest: Sha256,
 }
 
@@ -61,42 +61,52 @@ impl Write for Digested {
     }
 }
 
-/// A file that goes again unless it is put in its place.
-#[derive(Debug)]
-pub(crate) struct Written {
-    temporary: PathBuf,
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        // Once it is in its place there is nothing here.
-        let _ = fs::remove_file(&self.temporary);
-    }
-}
-
-impl Written {
-    pub(crate) fn path(&self) -> &Path {
-        &self.temporary
-    }
-
-    /// Gives the file its name, durably.
-    pub(crate) fn put_in_place(self, path: &Path) -> Result<(), ServerError> {
-        if path.exists() {
-            return Err(BackupError::Exists(path.to_owned()).into());
-        }
-        fs::rename(&self.temporary, path).map_err(ServerError::file("write", path))?;
-        let folder = folder_of(path);
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(ServerError::file("sync", folder))
-    }
-}
-
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// A backup that is whole and durable, under a name that is not yet its own.
+#[derive(Debug)]
+pub(crate) struct Written(NewFile);
+
+impl Written {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Gives the file its name, durably. It takes no other file's place.
+    pub(crate) fn put_in_place(self, path: &Path) -> Result<(), ServerError> {
+        self.0.put_in_place(path).map_err(|error| match ServerError::disk(error) {
+            ServerError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                BackupError::Exists(path.to_owned()).into()
+            }
+            error => error,
+        })
+    }
+}
+
+/// Names of files that are not finished: `FOLDER/.NAME-PROCESS.new`.
+fn unfinished(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}-{}.new", std::process::id()))
+}
+
+/// Removes what backups of that name left that were cut.
+fn remove_left_over(disk: &Disk, folder: &Path, name: &str) -> Result<(), ServerError> {
+    let begins = format!(".{name}-");
+    for entry in fs::read_dir(folder).map_err(ServerError::file("list", folder))? {
+        let entry = entry.map_err(ServerError::file("list", folder))?.file_name();
+        let process = entry.to_str().and_then(|entry| entry.strip_prefix(&begins)?.strip_suffix(".new"));
+        if process.is_some_and(|process| process.bytes().all(|byte| byte.is_ascii_digit())) {
+            disk.remove_left_over(&folder.join(entry));
+        }
+    }
+    Ok(())
+}
+
 /// Writes a backup, one part at a time.
 pub(crate) struct Writer {
-    written: Written,
+    /// The name that the file has while it is written.
+    path: PathBuf,
     format: Format,
     /// None only while one frame ends and the next begins.
     frame: Option<zstd::Encoder<'static, Digested>>,
@@ -107,31 +117,27 @@ pub(crate) struct Writer {
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("written", &self.written).finish_non_exhaustive()
+        f.debug_struct("Writer").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Writer {
     /// Begins a backup for `target`, a folder or a file that is not there; readable by its owner only, for it has the
     /// server's keys.
-    pub(crate) fn create(target: &Path, format: Format) -> Result<Writer, ServerError> {
-        let temporary = match target.is_dir() {
-            true => target.join(format!(".renaksi-backup-{}.new", std::process::id())),
+    pub(crate) fn create(disk: &Disk, target: &Path, format: Format) -> Result<Writer, ServerError> {
+        let (folder, name) = match target.is_dir() {
+            true => (target, "renaksi-backup".into()),
             false if target.exists() => return Err(BackupError::Exists(target.to_owned()).into()),
-            false => {
-                let name = target.file_name().unwrap_or_default().to_string_lossy();
-                folder_of(target).join(format!(".{name}-{}.new", std::process::id()))
-            }
+            false => (folder_of(target), target.file_name().unwrap_or_default().to_string_lossy()),
         };
-        let failed = ServerError::file("write", &temporary);
-        let file = File::options().write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = BufWriter::new(file.map_err(failed)?);
-        let written = Written { temporary };
-        let failed = |source| ServerError::file("write", &written.temporary)(source);
+        remove_left_over(disk, folder, &name)?;
+        let path = unfinished(folder, &name);
+        let file = BufWriter::new(disk.create_new(path.clone()).map_err(ServerError::disk)?);
+        let failed = ServerError::file("write", &path);
         let mut digested = Digested { file, digest: Sha256::new() };
-        digested.write_all(format.first_line()).map_err(failed)?;
-        let frame = zstd::Encoder::new(digested, ZSTD_LEVEL).map_err(failed)?;
-        Ok(Writer { written, format, frame: Some(frame), offices: 0, ended: false })
+        let begun = digested.write_all(format.first_line());
+        let frame = begun.and_then(|()| zstd::Encoder::new(digested, ZSTD_LEVEL)).map_err(failed)?;
+        Ok(Writer { path, format, frame: Some(frame), offices: 0, ended: false })
     }
 
     /// Adds a part.
@@ -154,14 +160,12 @@ impl Writer {
             self.next_frame()?;
             self.write(&Part { part: Some(Kind::All(All { offices: self.offices })) })?;
         }
-        let digested = self.end_frame()?;
-        let written = self.written;
-        let failed = |source| ServerError::file("write", &written.temporary)(source);
-        let Digested { mut file, digest } = digested;
+        let Digested { mut file, digest } = self.end_frame()?;
+        let failed = |source| ServerError::file("write", &self.path)(source);
         file.write_all(&digest.finalize()).and_then(|()| file.write_all(LAST_LINE)).map_err(failed)?;
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        Ok(written)
+        file.sync().map_err(ServerError::disk)?;
+        Ok(Written(file))
     }
 
     fn whole_office(&self) -> Result<(), ServerError> {
@@ -192,7 +196,7 @@ impl Writer {
     }
 
     fn failed(&self, source: io::Error) -> ServerError {
-        ServerError::file("write", &self.written.temporary)(source)
+        ServerError::file("write", &self.path)(source)
     }
 }
 
@@ -217,29 +221,48 @@ impl Reader {
         let mut reader = Reader { path: path.to_owned(), file, bytes, format: Format::OneOffice };
         let mut first = Vec::new();
         (&reader.file).take(FIRST_LINE_BYTES as u64).read_to_end(&mut first).map_err(failed)?;
-        let known =
-            [Format::OneOffice, Format::Offices].into_iter().find(|known| known.first_line() == first);
-        reader.format = known.ok_or_else(|| reader.not_this_format(&first))?;
-        let mut trailer = vec![0; TRAILER_BYTES as usize];
-        let body = bytes.checked_sub(TRAILER_BYTES).filter(|body| *body >= FIRST_LINE_BYTES as u64);
-        let body = body.ok_or_else(|| reader.damaged("it is cut off"))?;
-        (&reader.file).seek(SeekFrom::Start(body)).map_err(failed)?;
-        (&reader.file).read_exact(&mut trailer).map_err(failed)?;
-        if &trailer[DIGEST_BYTES..] != LAST_LINE {
-            return Err(reader.damaged("it is cut off, or its end was changed").into());
+        let formats = [Format::OneOffice, Format::Offices];
+        let Some(format) = formats.into_iter().find(|known| known.first_line() == first) else {
+            let error = reader.not_this_format(&first);
+            let is_newer = matches!(error, BackupError::Newer { .. });
+            for format in formats.into_iter().filter(|_| is_newer) {
+                // With a first line of ours the digest holds: it is our format, and the line was changed.
+                if reader.digested(format)?.is_ok() {
+                    return Err(reader.damaged("its first line was changed").into());
+                }
+            }
+            return Err(error.into());
+        };
+        reader.format = format;
+        match reader.digested(format)? {
+            Ok(()) => Ok(reader),
+            Err(cause) => Err(reader.damaged(cause).into()),
         }
-        (&reader.file).seek(SeekFrom::Start(0)).map_err(failed)?;
-        let (mut digest, mut left, mut buffer) = (Sha256::new(), body, vec![0; 1 << 20]);
+    }
+
+    /// Whether the bytes behind the first line are those that were written behind that format's; if not, why not.
+    fn digested(&self, format: Format) -> Result<Result<(), &'static str>, ServerError> {
+        let failed = |source| ServerError::file("read", &self.path)(source);
+        let Some(mut left) = self.bytes.checked_sub(TRAILER_BYTES + FIRST_LINE_BYTES as u64) else {
+            return Ok(Err("it is cut off"));
+        };
+        let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        digest.update(format.first_line());
+        (&self.file).seek(SeekFrom::Start(FIRST_LINE_BYTES as u64)).map_err(failed)?;
         while left > 0 {
             let wanted = left.min(buffer.len() as u64) as usize;
-            (&reader.file).read_exact(&mut buffer[..wanted]).map_err(failed)?;
+            (&self.file).read_exact(&mut buffer[..wanted]).map_err(failed)?;
             digest.update(&buffer[..wanted]);
             left -= wanted as u64;
         }
-        match digest.finalize().as_slice() == &trailer[..DIGEST_BYTES] {
-            true => Ok(reader),
-            false => Err(reader.damaged("its bytes are not those that were written").into()),
-        }
+        let mut trailer = vec![0; TRAILER_BYTES as usize];
+        (&self.file).read_exact(&mut trailer).map_err(failed)?;
+        let (written, last_line) = trailer.split_at(DIGEST_BYTES);
+        Ok(match (last_line == LAST_LINE, digest.finalize().as_slice() == written) {
+            (false, _) => Err("it is cut off, or its end was changed"),
+            (true, false) => Err("its bytes are not those that were written"),
+            (true, true) => Ok(()),
+        })
     }
 
     fn not_this_format(&self, first: &[u8]) -> BackupError {

@@ -13,7 +13,7 @@ mod parts;
 use std::path::{Path, PathBuf};
 
 use renaksi_ledger::merkle::{Frontier, Hash, leaf_hash};
-use renaksi_ledger::{Commit, Entry, Head, Log, LogOptions};
+use renaksi_ledger::{Commit, Disk, Entry, Head, Log, LogOptions};
 use renaksi_proto::backup::part::Part as Kind;
 use renaksi_proto::backup::{self as message, Part};
 use renaksi_proto::clock::Clock;
@@ -69,11 +69,23 @@ pub struct Contents {
 /// Backs up the offices of a data folder, or the one that is named, into `target`: a file that is not there yet, or a
 /// folder, in which it gets a name of its own. In a folder, `keep` is how many backups of the same offices stay.
 ///
-/// If we crash in here: there is at most a file that ends in `.new`, and no older backup is missing.
+/// If we crash in here: there is at most a file that ends in `.new`, which the next backup removes, and no older backup is
+/// missing unless this one is in its place.
 ///
 /// # Errors
 /// [`BackupError::Exists`]; what reading the folder gives; what reading the backup back gives.
 pub async fn backup(
+    data: &Data,
+    office: Option<&str>,
+    target: &Path,
+    keep: Option<u32>,
+) -> Result<Made, ServerError> {
+    backup_on(&Disk::default(), data, office, target, keep).await
+}
+
+/// As [`backup`], written to a disk that may be watched.
+pub async fn backup_on(
+    disk: &Disk,
     data: &Data,
     office: Option<&str>,
     target: &Path,
@@ -96,7 +108,7 @@ pub async fn backup(
     let alone = offices.len() == 1;
     // Any release can restore the only office of a server.
     let format = if alone && !offices[0].is_added() { Format::OneOffice } else { Format::Offices };
-    let mut writer = Writer::create(target, format)?;
+    let mut writer = Writer::create(disk, target, format)?;
     for office in &offices {
         match running(data).await {
             Some(client) => from_server(client, office.server_file()?.office, &mut writer).await?,
@@ -114,7 +126,7 @@ pub async fn backup(
     };
     written.put_in_place(&file)?;
     let removed = match keep {
-        Some(keep) => names::remove_oldest(target, of, keep as usize)?,
+        Some(keep) => names::remove_oldest(disk, target, of, keep as usize)?,
         None => Vec::new(),
     };
     Ok(Made { file, bytes, offices: contents, removed })

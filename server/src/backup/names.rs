@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use renaksi_domain::time::Timestamp;
+use renaksi_ledger::Disk;
 use uuid::Uuid;
 
 use super::Contents;
@@ -37,7 +38,12 @@ fn prefix(of: Of) -> String {
 }
 
 /// Removes the oldest backups of the same offices beyond `keep`, oldest first. Files with other names are left alone.
-pub(super) fn remove_oldest(folder: &Path, of: Of, keep: usize) -> Result<Vec<PathBuf>, ServerError> {
+pub(super) fn remove_oldest(
+    disk: &Disk,
+    folder: &Path,
+    of: Of,
+    keep: usize,
+) -> Result<Vec<PathBuf>, ServerError> {
     let prefix = prefix(of);
     let mut ours = Vec::new();
     for entry in fs::read_dir(folder).map_err(ServerError::file("list", folder))? {
@@ -50,7 +56,7 @@ pub(super) fn remove_oldest(folder: &Path, of: Of, keep: usize) -> Result<Vec<Pa
     ours.sort_unstable();
     ours.truncate(ours.len().saturating_sub(keep));
     for path in &ours {
-        fs::remove_file(path).map_err(ServerError::file("remove", path))?;
+        disk.remove(path).map_err(ServerError::disk)?;
     }
     Ok(ours)
 }

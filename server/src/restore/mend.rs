@@ -354,21 +354,27 @@ fn restore_files(
         let of_authority = path.starts_with(data.authority());
         let of_log = path.starts_with(data.office("log"));
         let reaches = |note: &[u8]| log_key::signed(data, office, note).map(|signed| signed.size);
-        let stays = match fs::read(&path) {
+        let there = fs::read(&path);
+        let stays = match &there {
             Err(_) => false,
-            Ok(there) if there == bytes => true,
+            Ok(there) if *there == bytes => true,
             Ok(_) if of_authority => authority_is_whole,
             // A checkpoint never goes back.
-            Ok(there) if of_log => reaches(&there).is_some() && reaches(&there) >= reaches(&bytes),
+            Ok(there) if of_log => reaches(there).is_some() && reaches(there) >= reaches(&bytes),
             Ok(_) if older && path.starts_with(data.office("")) => false,
             Ok(_) => is_readable(&path),
         };
         if stays {
             continue;
         }
-        if path.exists() {
-            let aside: PathBuf = free_name(&path, "aside");
-            fs::rename(&path, &aside).map_err(ServerError::file("set aside", &path))?;
+        let aside: PathBuf = free_name(&path, "aside");
+        match there {
+            // A copy, so that one of the two is under the name at every moment.
+            Ok(there) => write_private(&aside, &there)?,
+            Err(_) if path.exists() => {
+                fs::rename(&path, &aside).map_err(ServerError::file("set aside", &path))?;
+            }
+            Err(_) => {}
         }
         write_private(&path, &bytes)?;
         restored.push(piece.path);

@@ -1,8 +1,10 @@
 //! Commands up, the log down.
 
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use prost::Message;
 use renaksi_domain::ids::Origin;
 use renaksi_ledger::{Checkpoint, Commit, Head, LogReader};
 use renaksi_proto::agreed::hex;
@@ -10,8 +12,9 @@ use renaksi_proto::wire;
 use renaksi_proto::wire::pull_page::Page;
 use renaksi_proto::wire::sync_server::Sync;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
 use super::{Door, SEND_WAIT, in_background, send};
@@ -20,8 +23,10 @@ use crate::push;
 use crate::restored;
 use crate::status::Fault;
 
-/// Pages under way to one device; a device that reads slowly holds no more than this in memory.
+/// Pages under way to one device, and their bytes: a device that reads slowly holds no more than this in memory, and one
+/// page more, however long.
 const PAGES_UNDERWAY: usize = 8;
+const BYTES_UNDERWAY: u32 = 1 << 20;
 /// Bytes read from the log at once.
 const READ_BYTES: u64 = 256 << 10;
 
@@ -29,7 +34,34 @@ const READ_BYTES: u64 = 256 << 10;
 #[derive(Debug)]
 pub struct SyncService(pub Door);
 
-type Pages = mpsc::Sender<Result<wire::PullPage, Status>>;
+/// A page on its way, and the room that it takes until it leaves.
+type Underway = (Result<wire::PullPage, Status>, Option<OwnedSemaphorePermit>);
+
+/// Where pages go to one device.
+#[derive(Debug)]
+struct Pages {
+    sender: mpsc::Sender<Underway>,
+    room: Arc<Semaphore>,
+}
+
+impl Pages {
+    fn new(sender: mpsc::Sender<Underway>) -> Pages {
+        Pages { sender, room: Arc::new(Semaphore::new(BYTES_UNDERWAY as usize)) }
+    }
+
+    /// Sends a page once there is room for it. A page that is longer than all the room waits until it has it alone.
+    ///
+    /// # Errors
+    /// `HUNG_UP` as [`send`].
+    async fn send(&self, page: Page, wait: Duration) -> Result<(), Fault> {
+        let page = wire::PullPage { page: Some(page) };
+        let bytes = u32::try_from(page.encoded_len()).unwrap_or(u32::MAX).min(BYTES_UNDERWAY);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes);
+        let room = tokio::time::timeout(wait, room).await.map_err(|_| Fault::precondition("HUNG_UP"))?;
+        let room = room.expect("BUG: nobody closes it");
+        send(&self.sender, (Ok(page), Some(room)), wait).await
+    }
+}
 
 #[tonic::async_trait]
 impl Sync for SyncService {
@@ -58,7 +90,7 @@ impl Sync for SyncService {
         })))
     }
 
-    type PullStream = ReceiverStream<Result<wire::PullPage, Status>>;
+    type PullStream = Pin<Box<dyn Stream<Item = Result<wire::PullPage, Status>> + Send>>;
 
     async fn pull(&self, request: Request<wire::PullRequest>) -> Result<Response<Self::PullStream>, Status> {
         let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
@@ -71,7 +103,8 @@ impl Sync for SyncService {
             let directory = office.directory.lock().unwrap_or_else(PoisonError::into_inner);
             (request.directory_digest != directory.digest()).then(|| directory.message())
         };
-        let (pages, stream) = mpsc::channel(PAGES_UNDERWAY);
+        let (sender, stream) = mpsc::channel(PAGES_UNDERWAY);
+        let pages = Pages::new(sender);
         let (now, device) = (shared.clock.now(), caller.device);
         // The stream holds the office open.
         tokio::spawn(async move {
@@ -98,11 +131,12 @@ impl Sync for SyncService {
                     let (device, code) = (device.0, fault.code());
                     tracing::info!(device, from = request.position, code, "a pull ended early");
                     // The device hung up, or is told why if it still has room for it.
-                    let _ = pages.try_send(Err(fault.into()));
+                    let _ = pages.sender.try_send((Err(fault.into()), None));
                 }
             }
         });
-        Ok(caller.stamp(Response::new(ReceiverStream::new(stream))))
+        let stream = ReceiverStream::new(stream).map(|(page, _room)| page);
+        Ok(caller.stamp(Response::new(Box::pin(stream))))
     }
 }
 
@@ -183,7 +217,7 @@ async fn send_log(
     pages: &Pages,
     wait: Duration,
 ) -> Result<(), Fault> {
-    let send = async |page| send(pages, Ok(wire::PullPage { page: Some(page) }), wait).await;
+    let send = async |page| pages.send(page, wait).await;
     let (mut position, mut sent, mut digest) = (from, 0_u64, Sha256::new());
     for page in before {
         send(page).await?;
@@ -233,7 +267,8 @@ mod tests {
             log.append(&[Entry { leaf: vec![byte; 10], aside: Vec::new() }]).unwrap();
         }
         let wait = Duration::from_millis(50);
-        let (pages, mut stream) = mpsc::channel(2);
+        let (sender, mut stream) = mpsc::channel(2);
+        let pages = Pages::new(sender);
         let started = Instant::now();
         let fault = send_log(log.reader(), log.head(), 0, Vec::new(), 0, &pages, wait).await.unwrap_err();
         assert_eq!(fault.code(), "HUNG_UP");

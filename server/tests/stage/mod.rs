@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+pub mod network;
+
 use ed25519_dalek::SigningKey;
 use renaksi_domain::RULES_VERSION;
 use renaksi_domain::command::Command;
