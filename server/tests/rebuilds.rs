@@ -15,7 +15,8 @@ use renaksi_ledger::{LogReader, NewSnapshot, Snapshots};
 use renaksi_proto::fold::Fold;
 use renaksi_proto::snapshot;
 use renaksi_proto::wire;
-use renaksi_server::office::{Office, check, fold_rest};
+use renaksi_server::folding::fold_rest;
+use renaksi_server::office::{Office, check};
 use renaksi_server::office_index::OfficeIndex;
 use stage::*;
 

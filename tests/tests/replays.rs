@@ -17,7 +17,8 @@ use renaksi_proto::fold::Fold;
 use renaksi_proto::log::Texts;
 use renaksi_proto::snapshot;
 use renaksi_server::data::{Data, ServerFile};
-use renaksi_server::office::{Office, check, fold_rest};
+use renaksi_server::folding::fold_rest;
+use renaksi_server::office::{Office, check};
 use renaksi_server::{authority, data};
 
 /// Of an office's people, plan and work: added, amended, voided, verified, held and released.
