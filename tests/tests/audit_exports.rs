@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use renaksi_ledger::merkle::{Frontier, leaf_hash};
+use renaksi_ledger::verify_inclusion;
 use renaksi_proto::wire::{BundleCommit, BundleHead};
 use renaksi_tests::plans::{UNIT, small};
 use renaksi_tests::{Device, Office, count};
@@ -234,6 +235,33 @@ fn a_receipt_is_checked_by_whoever_has_the_key() {
     fs::write(&file, "else").unwrap();
     let error = auditor.ends(&["audit", "verify", "--receipt", &text(&file)], 4);
     assert_eq!(error["error"]["code"], "NOT_A_RECEIPT");
+}
+
+#[test]
+fn a_record_is_shown_with_its_proof() {
+    let (office, officer, auditor) = story();
+    let hash = |value: &Value| -> [u8; 32] {
+        let text = value.as_str().unwrap();
+        std::array::from_fn(|index| u8::from_str_radix(&text[2 * index..2 * index + 2], 16).unwrap())
+    };
+    let size = count(&auditor.ok(&["audit", "verify"])["checkpoint"]["size"]);
+    for position in [1, 2, size / 2, size] {
+        let shown = auditor.ok(&["audit", "show", &position.to_string()]);
+        let (proof, leaf) = (&shown["proof"], hash(&shown["leaf_hash"]));
+        let path: Vec<_> = proof["path"].as_array().unwrap().iter().map(hash).collect();
+        let root = hash(&proof["root"]);
+        assert_eq!((count(&proof["size"]), &proof["epoch"]), (size, &1.into()));
+        assert!(verify_inclusion(&leaf, position, size, &path, &root), "{position}");
+        assert!(!verify_inclusion(&leaf, position % size + 1, size, &path, &root), "{position}");
+    }
+    // Without a checkpoint nothing is proved.
+    officer.add(ROW, "2", "2024-01-03");
+    officer.ok(&["sync"]);
+    let last = count(&officer.ok(&["plan", "show"])["position"]);
+    assert!(officer.ok(&["audit", "show", &last.to_string()])["proof"].is_object());
+    fs::remove_file(officer.home().join("checkpoint")).unwrap();
+    assert_eq!(officer.ok(&["audit", "show", &last.to_string()])["proof"], Value::Null);
+    office.end(&[&officer, &auditor]);
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub(super) fn prove(ctx: &Context, args: &ProveArgs) -> Result<Done, ClientError
 }
 
 /// Shows a record to be under the checkpoint. It is checked as whoever gets it does.
-fn receipt(
+pub(super) fn receipt(
     device: &Device,
     signed: &SignedCheckpoint,
     log_key: &str,

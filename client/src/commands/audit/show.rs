@@ -1,14 +1,16 @@
 //! One record whole.
 
 use prost::Message;
+use renaksi_domain::ids::Position;
 use renaksi_ledger::merkle::leaf_hash;
 use renaksi_proto::agreed::hex;
 use renaksi_proto::log;
 use serde_json::{Map, Value, json};
 
+use super::prove::receipt;
 use super::{Narrator, each_of, to_look_at, trail};
 use crate::context::{Context, Done};
-use crate::device::About;
+use crate::device::{About, Device};
 use crate::error::{ClientError, Rejected};
 use crate::render::printable;
 use crate::text;
@@ -51,11 +53,24 @@ pub(super) fn run(ctx: &Context, position: u64) -> Result<Done, ClientError> {
         fields.insert("aside_bytes".into(), json!(stored.aside.len()));
         Ok(false)
     })?;
+    fields.insert("proof".into(), proof(&device, position)?);
     match ctx.json {
         true => ctx.print_json(&Value::Object(fields)),
         false => ctx.print(lines(&fields, 0).trim_end()),
     }
     Ok(Done::Well)
+}
+
+/// Shows the record to be under the checkpoint that this device keeps; null where none covers it yet.
+fn proof(device: &Device, position: Position) -> Result<Value, ClientError> {
+    let Ok((signed, log_key)) = device.provable() else { return Ok(Value::Null) };
+    let at = signed.checkpoint();
+    if position > at.size {
+        return Ok(Value::Null);
+    }
+    let path = receipt(device, signed, &log_key, position)?.path;
+    let path: Vec<String> = path.iter().map(|hash| hex(hash)).collect();
+    Ok(json!({ "size": at.size, "root": hex(&at.root), "epoch": at.epoch, "path": path }))
 }
 
 /// What the stored message says beyond the event: who made it in which order, and what binds it.
