@@ -167,7 +167,7 @@ impl Office {
             false => Vec::new(),
         };
         let missing = is_missing(&signer, &self.shared.reader, &epochs, &at);
-        if !missing.map_err(|error| Fault::internal(&error))? {
+        if !missing.map_err(|error| self.shared.log_failed(error))? {
             return Ok(());
         }
         drop(signer);
