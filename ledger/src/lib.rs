@@ -60,4 +60,4 @@ pub use snapshots::{NewSnapshot, Snapshot, Snapshots};
 pub use tiles::export_tiles;
 pub use tree::Tree;
 pub use types::{Commit, CommitView, Entry, Head, LogId, LogKind};
-pub use verify::{Verified, verify};
+pub use verify::{Unread, Verified, verify};

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::merkle::{Frontier, Hash, leaf_hash};
-use crate::reader::LogReader;
+use crate::reader::{Commits, LogReader};
 
 /// What was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,27 +39,63 @@ pub(crate) fn rehash(
 ) -> Result<()> {
     let mut commits = reader.iter(frontier.size() + 1);
     while frontier.size() < end {
-        let held = commits.see(|commit| {
-            assert!(commit.first() <= frontier.size() + 1, "BUG: the reader gave commits with a gap");
-            // The first commit may begin before the frontier's end.
-            let known = frontier.size() + 1 - commit.first();
-            for leaf in commit.leaves().skip(known as usize) {
-                let leaf = leaf_hash(leaf);
-                frontier.append(leaf);
-                each(leaf);
-            }
-            match frontier.root() == commit.root_after() {
-                true => Ok(()),
-                false => Err((commit.first(), commit.size_after())),
-            }
-        })?;
-        match held {
-            None => unreachable!("BUG: the reader ended before the head"),
-            Some(Ok(())) => {}
-            Some(Err((first, last))) => {
-                return Err(Error::RootMismatch { dir: reader.dir().to_owned(), first, last });
-            }
-        }
+        rehash_next(reader, &mut commits, frontier, &mut each)?;
     }
     Ok(())
+}
+
+fn rehash_next(
+    reader: &LogReader,
+    commits: &mut Commits,
+    frontier: &mut Frontier,
+    mut each: impl FnMut(Hash),
+) -> Result<()> {
+    let held = commits.see(|commit| {
+        assert!(commit.first() <= frontier.size() + 1, "BUG: the reader gave commits with a gap");
+        // The first commit may begin before the frontier's end.
+        let known = frontier.size() + 1 - commit.first();
+        for leaf in commit.leaves().skip(known as usize) {
+            let leaf = leaf_hash(leaf);
+            frontier.append(leaf);
+            each(leaf);
+        }
+        match frontier.root() == commit.root_after() {
+            true => Ok(()),
+            false => Err((commit.first(), commit.size_after())),
+        }
+    })?;
+    match held {
+        None => unreachable!("BUG: the reader ended before the head"),
+        Some(Ok(())) => Ok(()),
+        Some(Err((first, last))) => Err(Error::RootMismatch { dir: reader.dir().to_owned(), first, last }),
+    }
+}
+
+/// What opening a log does not read: its segments before the last, to be verified one commit at a time beside other work.
+#[derive(Debug)]
+pub struct Unread {
+    reader: LogReader,
+    commits: Commits,
+    frontier: Frontier,
+    /// The last position of these segments.
+    end: u64,
+}
+
+impl Unread {
+    /// None where there is one segment only, which opening has read.
+    pub fn of(reader: &LogReader) -> Option<Unread> {
+        let last = reader.durable().segments.last().map_or(1, |segment| segment.first);
+        let (commits, frontier) = (reader.iter(1), Frontier::default());
+        (last > 1).then(|| Unread { reader: reader.clone(), commits, frontier, end: last - 1 })
+    }
+
+    /// Verifies the next commit; false once there is no more. Memory is bounded by the largest commit. After an error it
+    /// must not be asked again. Errors as [`verify`].
+    pub fn verify_next(&mut self) -> Result<bool> {
+        if self.frontier.size() >= self.end {
+            return Ok(false);
+        }
+        rehash_next(&self.reader, &mut self.commits, &mut self.frontier, |_| {})?;
+        Ok(true)
+    }
 }

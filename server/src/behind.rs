@@ -189,7 +189,7 @@ impl Office {
             false => Vec::new(),
         };
         let missing = is_missing(&signer, &self.shared.reader, &epochs, &at);
-        if !missing.map_err(|error| Fault::internal(&error))? {
+        if !missing.map_err(|error| self.shared.log_failed(error))? {
             self.shared.mark.hold(note);
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! What ends a server command, with its exit code.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use renaksi_domain::{Code, Rejection};
 use renaksi_ledger::{LogId, SignError};
@@ -55,6 +56,13 @@ pub enum ServerError {
         id: LogId,
         #[source]
         source: renaksi_ledger::Error,
+    },
+    /// Damage of the log that was met while the office was open.
+    #[error("the log of office {}", id.office)]
+    Damaged {
+        id: LogId,
+        #[source]
+        source: Arc<renaksi_ledger::Error>,
     },
     /// The log is not the one that was signed, or what was signed is not known.
     #[error("the log of office {office} does not agree with its checkpoint")]
@@ -148,7 +156,7 @@ impl ServerError {
             Self::Refused(_) | Self::OfficeExists(_) | Self::NameTaken(_) | Self::NoOffice(_) => 4,
             Self::Checkpoint { source: SignError::Log(source), .. } if !is_damage(source) => 1,
             Self::Checkpoint { .. } | Self::Behind(_) => 7,
-            Self::Differs { .. } | Self::Record { .. } | Self::LogLost(_) => 7,
+            Self::Differs { .. } | Self::Record { .. } | Self::LogLost(_) | Self::Damaged { .. } => 7,
             Self::Running { exit, .. } => *exit,
             Self::Backup(error) => error.exit_code(),
             Self::Log { source, .. } if is_damage(source) => 7,
@@ -169,7 +177,7 @@ impl ServerError {
             Self::Refused(cause) => cause.stored_code().into(),
             Self::Differs { .. } => "STATE_DIFFERS".into(),
             Self::Record { .. } => "RECORD_UNREADABLE".into(),
-            Self::LogLost(_) => "LOG_DAMAGED".into(),
+            Self::LogLost(_) | Self::Damaged { .. } => "LOG_DAMAGED".into(),
             Self::Unreadable { .. } | Self::RehearsalFlag { .. } => "FILE_DAMAGED".into(),
             Self::NewerRules { .. } => "RELEASE_TOO_OLD".into(),
             Self::Running { code, .. } => code.clone(),
@@ -234,11 +242,8 @@ impl ServerError {
                 format!("look at who owns {}, at its permissions, and at the disk", path.display())
             }
             Self::Log { source: E::UnknownFormat { .. }, .. } => "use the release that wrote it".into(),
-            Self::Log { source, .. } if is_damage(source) => {
-                "nothing was changed; stop the server and mend the log: renaksid restore BACKUP --data DIR, or \
-                 renaksid restore --from-replica DEVICE --data DIR; what is whole is kept"
-                    .into()
-            }
+            Self::Log { source, .. } if is_damage(source) => damaged_log_hint(),
+            Self::Damaged { .. } => damaged_log_hint(),
             Self::Log { .. } => "start the server again; if it stays, keep the folder and report it".into(),
             Self::Behind(_)
             | Self::Checkpoint { source: SignError::Behind { .. } | SignError::Contradicts { .. }, .. } => {
@@ -315,6 +320,12 @@ impl ServerError {
     }
 }
 
+fn damaged_log_hint() -> String {
+    "nothing was changed; stop the server and mend the log: renaksid restore BACKUP --data DIR, or renaksid restore \
+     --from-replica DEVICE --data DIR; what is whole is kept"
+        .into()
+}
+
 /// What mends a file of the data folder that cannot be read.
 fn damaged_file_hint(path: &Path) -> String {
     let restore = format!("nothing was changed; restore {} from a backup", path.display());
@@ -347,7 +358,7 @@ fn kind(rehearsal: bool) -> &'static str {
     if rehearsal { "rehearsal" } else { "real" }
 }
 
-fn is_damage(error: &renaksi_ledger::Error) -> bool {
+pub(crate) fn is_damage(error: &renaksi_ledger::Error) -> bool {
     use renaksi_ledger::Error as E;
     matches!(
         error,

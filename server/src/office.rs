@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::alarm::{Alarm, Alarms};
 use crate::behind::{self, Gap, Mark};
+use crate::damage::Stop;
 use crate::data::{Data, ServerFile, private_folder};
 use crate::directory::Directory;
 use crate::error::ServerError;
@@ -28,6 +29,7 @@ use crate::log_key;
 use crate::office_index::OfficeIndex;
 use crate::people::host_error;
 use crate::push::Push;
+use crate::scrub::Scrub;
 use crate::sightings::Sightings;
 use crate::status::Fault;
 use crate::unindexed::{self, Follower, Unindexed};
@@ -55,8 +57,8 @@ pub struct Shared {
     snapshots: Snapshots,
     /// What the log lacks of what was signed; while it lacks something the office takes no writes.
     pub mark: Mark,
-    /// True once the disk failed or the writer panicked; the office then takes no writes.
-    stopped: watch::Sender<bool>,
+    /// Why the office takes no writes any more; None while it does.
+    stopped: watch::Sender<Option<Stop>>,
 }
 
 impl Shared {
@@ -66,15 +68,21 @@ impl Shared {
     /// `OFFICE_STOPPED` after a fault of the disk or a panic: what was decided last may not be in the log.
     pub fn durable(&self) -> Result<RwLockReadGuard<'_, Fold>, Fault> {
         let fold = self.fold.read().map_err(|_| Fault::stopped())?;
-        match self.is_stopped() {
-            true => Err(Fault::stopped()),
-            false => Ok(fold),
+        match self.why_stopped() {
+            Some(Stop::Failed) => Err(Fault::stopped()),
+            // What is damaged on the disk was whole when it was folded.
+            Some(Stop::Damaged(_)) | None => Ok(fold),
         }
     }
 
     /// True once the office takes no writes.
     pub fn is_stopped(&self) -> bool {
-        *self.stopped.borrow()
+        self.stopped.borrow().is_some()
+    }
+
+    /// Why it does not.
+    pub fn why_stopped(&self) -> Option<Stop> {
+        self.stopped.borrow().clone()
     }
 
     /// How far the log is behind what its key signed. While it is, nothing is written.
@@ -82,13 +90,28 @@ impl Shared {
         self.mark.seen().map(|seen| Gap { here: behind::here(&self.reader, self.id.office), seen })
     }
 
-    /// Takes no writes from now on, and wakes whoever watches.
+    /// Takes no writes from now on, and wakes whoever watches: what was decided last may not be in the log.
     pub(crate) fn stop(&self) {
-        self.stopped.send_replace(true);
+        self.stop_for(Stop::Failed);
+    }
+
+    /// The same for any reason. A failure says more than damage; else the first reason stays. True if it was news.
+    pub(crate) fn stop_for(&self, stop: Stop) -> bool {
+        self.stopped.send_if_modified(|known| {
+            let is_news = match known {
+                None => true,
+                Some(Stop::Damaged(_)) => matches!(stop, Stop::Failed),
+                Some(Stop::Failed) => false,
+            };
+            if is_news {
+                *known = Some(stop);
+            }
+            is_news
+        })
     }
 
     /// Tells when the office stops.
-    pub fn watch_stopped(&self) -> watch::Receiver<bool> {
+    pub fn watch_stopped(&self) -> watch::Receiver<Option<Stop>> {
         self.stopped.subscribe()
     }
 
@@ -174,6 +197,8 @@ pub struct Office {
     /// None once the office is closed.
     jobs: Mutex<Option<tokio::sync::mpsc::Sender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// None where opening read all of the log, and once the office is closed.
+    scrub: Mutex<Option<Scrub>>,
 }
 
 impl Office {
@@ -268,7 +293,7 @@ impl Office {
             index_covers: AtomicU64::new(0),
             snapshots,
             mark,
-            stopped: watch::Sender::new(false),
+            stopped: watch::Sender::new(None),
         });
         let authority = crate::authority::load(&data.authority())?.fingerprint;
         let named = data.is_added().then_some(id.office);
@@ -279,8 +304,10 @@ impl Office {
         let (jobs, threads) = start(&shared, |unindexed| {
             Writer::new(log, Arc::clone(&shared), unindexed, alarm, snapshot_at, unproved)
         })?;
+        let scrub = Mutex::new(shared.scrub()?);
         Ok(Office {
             shared,
+            scrub,
             file,
             name,
             authority,
@@ -346,6 +373,9 @@ impl Office {
     /// Answers what was accepted and closes the log. Whoever still holds the office finds it stopped.
     pub fn stop(&self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(scrub) = self.scrub.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            scrub.end();
+        }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread that panicked has said so on stderr; the rest is closed all the same.
@@ -404,7 +434,7 @@ fn start(shared: &Arc<Shared>, writer: impl FnOnce(Unindexed) -> Writer) -> Resu
     Ok((jobs, vec![writer, index]))
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
+pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
     let path = PathBuf::from(name);
     std::thread::Builder::new()
         .name(name.to_owned())

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::alarm::{Alarms, noted};
 use crate::catalog;
+use crate::damage::Stop;
 use crate::data::Data;
 use crate::error::ServerError;
 use crate::founding::{self, Founding};
@@ -108,8 +109,8 @@ struct Slot {
 enum Place {
     Closed,
     Open(Arc<Office>, OwnedSemaphorePermit),
-    /// Closed after a fault of its disk. It stays so until the server starts again.
-    Stopped,
+    /// Closed after a fault of its disk or damage of its log. It stays so until the server starts again.
+    Stopped(Stop),
 }
 
 impl Offices {
@@ -195,7 +196,7 @@ impl Offices {
         let place = Arc::clone(&slot.place).lock_owned().await;
         match &*place {
             Place::Open(office, _) => return Ok(Arc::clone(office)),
-            Place::Stopped => return Err(ServerError::Stopped),
+            Place::Stopped(stop) => return Err(stop.clone().into()),
             Place::Closed => {}
         }
         let offices = Arc::clone(self);
@@ -233,8 +234,8 @@ impl Offices {
         let (failing, mut stopped) = (self.failing.clone(), office.shared.watch_stopped());
         tokio::spawn(async move {
             // Ends with the office when it never stops.
-            if stopped.wait_for(|stopped| *stopped).await.is_ok() {
-                let code = ServerError::Stopped.code();
+            if let Ok(Some(stop)) = stopped.wait_for(Option::is_some).await.map(|stop| stop.clone()) {
+                let code = ServerError::from(stop).code();
                 failing.send_modify(|failing| drop(failing.insert(id, code)));
             }
         });
@@ -420,8 +421,8 @@ impl Slot {
 /// room is given back with it.
 async fn close(mut place: OwnedMutexGuard<Place>) {
     let Place::Open(office, room) = std::mem::replace(&mut *place, Place::Closed) else { return };
-    if office.shared.is_stopped() {
-        *place = Place::Stopped;
+    if let Some(stop) = office.shared.why_stopped() {
+        *place = Place::Stopped(stop);
     }
     let closing = tokio::task::spawn_blocking(move || {
         office.stop();

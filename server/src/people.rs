@@ -172,6 +172,7 @@ pub fn host_error(error: HostError) -> ServerError {
     match error {
         HostError::Refused(cause) => ServerError::Refused(cause),
         HostError::Behind(gap) => ServerError::Behind(gap),
+        HostError::Damaged(damage) => damage.into(),
         HostError::NotDurable(NotDurable::Stopped) => ServerError::Stopped,
         HostError::NotDurable(NotDurable::NotTaken) => ServerError::NotTaken,
     }

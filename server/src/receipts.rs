@@ -2,7 +2,7 @@
 
 use prost::Message;
 use renaksi_domain::ids::{CommandKey, Position};
-use renaksi_ledger::{Commit, LogReader};
+use renaksi_ledger::Commit;
 use renaksi_proto::convert::decode_record;
 use renaksi_proto::{log, wire};
 
@@ -37,7 +37,7 @@ pub fn first_receipts<'b>(
     if found.missing().next().is_some() {
         found.through_index(shared, unindexed)?;
     }
-    if found.missing().next().is_some() && found.through_log(&shared.reader)? {
+    if found.missing().next().is_some() && found.through_log(shared)? {
         tracing::error!("the index lacks what the log has, and is rebuilt");
         // Where the server stops before it is done, this comes again.
         unindexed.rebuild();
@@ -80,7 +80,7 @@ impl Found<'_> {
             let Some(position) = position else { continue };
             if !last.as_ref().is_some_and(|commit| holds(commit, position)) {
                 // A limit that the first commit reaches: exactly one is read.
-                let page = shared.reader.read_from(position, 1).map_err(|error| Fault::internal(&error))?;
+                let page = shared.reader.read_from(position, 1).map_err(|error| shared.log_failed(error))?;
                 last = page.into_iter().next();
             }
             if let Some(leaf) = last.as_ref().and_then(|commit| leaf_at(commit, position)) {
@@ -91,13 +91,13 @@ impl Found<'_> {
     }
 
     /// Walks the whole log for what is missing: slow, and independent of every cache. Answers whether it found any.
-    fn through_log(&mut self, reader: &LogReader) -> Result<bool, Fault> {
+    fn through_log(&mut self, shared: &Shared) -> Result<bool, Fault> {
         let Some(first) = self.commands.first().map(|command| command.envelope.key()) else {
             return Ok(false);
         };
         let (mut found, mut wanted) = (0, self.missing().count());
-        for commit in reader.iter(1) {
-            let commit = commit.map_err(|error| Fault::internal(&error))?;
+        for commit in shared.reader.iter(1) {
+            let commit = commit.map_err(|error| shared.log_failed(error))?;
             for entry in &commit.entries {
                 let Ok(stored) = log::Record::decode(entry.leaf.as_slice()) else { continue };
                 // A push is of one origin, its sequences are consecutive.

@@ -41,7 +41,7 @@ fn prove(push: &mut Push, old: wire::OldRecords, office: &Office, state: &State)
     let origin = push.origin;
     // Another device may have had its number in what is lost.
     let enrolled = state.people.incarnation(origin).map_or(0, |incarnation| incarnation.enrolled);
-    let record = office.shared.reader.record(enrolled).map_err(|error| Fault::internal(&error))?;
+    let record = office.shared.reader.record(enrolled).map_err(|error| office.shared.log_failed(error))?;
     let leaf = record.map(|entry| leaf_hash(&entry.leaf));
     let enrolled_path = path(old.enrolled_path)?;
     let in_common = |leaf| verify_inclusion(&leaf, enrolled, signed.size, &enrolled_path, &signed.root);

@@ -45,6 +45,11 @@ impl Fault {
         Self::new(Code::NotFound, code)
     }
 
+    /// Something that was stored is not as it was.
+    pub fn lost(code: &str) -> Self {
+        Self::new(Code::DataLoss, code)
+    }
+
     /// The office takes no writes.
     pub fn stopped() -> Self {
         Self::new(Code::Unavailable, "OFFICE_STOPPED")
@@ -54,7 +59,7 @@ impl Fault {
     pub fn unopened(error: &ServerError) -> Self {
         match error {
             ServerError::Stopped => Self::stopped(),
-            _ if error.exit_code() == 7 => Self::new(Code::DataLoss, &error.code()),
+            _ if error.exit_code() == 7 => Self::lost(&error.code()),
             _ => Self::new(Code::Unavailable, "OFFICE_UNAVAILABLE").with("cause", error.code()),
         }
     }

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
 use crate::behind::Gap;
+use crate::damage::Damage;
 use crate::office::Shared;
 use crate::office_index::{Run, push_run};
 use crate::push::{self, Push};
@@ -68,6 +69,14 @@ pub enum HostError {
     NotDurable(NotDurable),
     /// The log lacks what its key signed.
     Behind(Box<Gap>),
+    /// The log is damaged.
+    Damaged(Damage),
+}
+
+impl From<Gap> for HostError {
+    fn from(gap: Gap) -> HostError {
+        HostError::Behind(Box::new(gap))
+    }
 }
 
 /// Why what was decided is not in the log.
@@ -161,8 +170,8 @@ impl Writer {
             self.begin();
         }
         while let Some(first) = jobs.blocking_recv() {
-            if self.shared.is_stopped() {
-                refuse(first, None);
+            if let Some(stop) = self.shared.why_stopped() {
+                refuse(first, stop);
                 continue;
             }
             self.drain(first, &mut jobs);
@@ -239,7 +248,7 @@ impl Writer {
                     None
                 }
                 (Some(gap), job) => {
-                    refuse(job, Some(gap));
+                    refuse(job, gap);
                     None
                 }
                 (None, job) => Some(job),
@@ -523,18 +532,16 @@ impl Batch {
 }
 
 /// Answers a job that cannot be done: the office has stopped, or its log is behind.
-fn refuse(job: Job, gap: Option<Gap>) {
-    let cause =
-        gap.map_or(HostError::NotDurable(NotDurable::Stopped), |gap| HostError::Behind(Box::new(gap)));
+fn refuse(job: Job, cause: impl Into<Fault> + Into<HostError>) {
     match job {
         Job::Push(_, answer) => {
-            let _ = answer.send(Err(gap.map_or_else(Fault::stopped, Fault::from)));
+            let _ = answer.send(Err(cause.into()));
         }
         Job::Host(_, answer) => {
-            let _ = answer.send(Err(cause));
+            let _ = answer.send(Err(cause.into()));
         }
         Job::Epoch(_, answer) => {
-            let _ = answer.send(Err(cause));
+            let _ = answer.send(Err(cause.into()));
         }
         Job::Due => {}
     }

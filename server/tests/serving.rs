@@ -4,40 +4,23 @@
 
 mod stage;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use renaksi_ledger::{Log, LogOptions, Recorder};
 use renaksi_proto::chain;
-use renaksi_proto::log::Rejection;
 use renaksi_proto::wire::{self, enrolment_client::EnrolmentClient, sync_client::SyncClient};
 use renaksi_server::authority;
 use renaksi_server::data::Data;
 use renaksi_server::people::invite;
 use stage::network::*;
 use stage::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic::Code;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use uuid::Uuid;
-
-/// Status and body of /readyz.
-async fn readiness(web: SocketAddr) -> (String, String) {
-    let mut stream = tokio::net::TcpStream::connect(web).await.unwrap();
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
-}
-
-fn cause(status: &Status) -> String {
-    <Rejection as prost::Message>::decode(status.details()).unwrap().code
-}
 
 async fn health(channel: &Channel, service: &str) -> ServingStatus {
     let request = HealthCheckRequest { service: service.into() };

@@ -127,9 +127,10 @@ fn what_the_disk_lost_is_not_signed_and_the_office_takes_no_more() {
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
     bytes[end - 60] ^= 1;
     fs::write(&segment, bytes).unwrap();
-    let error = officer.ends(&["sync"], 5)["error"].clone();
-    assert_eq!(error["code"], "OFFICE_STOPPED", "{error}");
-    assert_ne!(invite("auditor-2").code, 0);
+    let error = officer.ends(&["sync"], 7)["error"].clone();
+    assert_eq!(error["code"], "LOG_DAMAGED", "{error}");
+    let invite = invite("auditor-2");
+    assert_eq!((invite.code, &invite.json()["error"]["code"]), (7, &"LOG_DAMAGED".into()), "{invite:?}");
     assert_eq!(fs::read_to_string(office.path("data/office/log/checkpoint")).unwrap(), signed);
     office.kill();
 }

@@ -108,6 +108,7 @@ async fn enrol_once(office: &Office, enrol: EnrolDevice) -> Result<(), Fault> {
         Ok(_) => Ok(()),
         Err(HostError::Refused(cause)) => Err(Fault::denied(cause.code.name())),
         Err(HostError::Behind(gap)) => Err((*gap).into()),
+        Err(HostError::Damaged(damage)) => Err(damage.into()),
         Err(HostError::NotDurable(cause)) => Err(cause.into()),
     }
 }

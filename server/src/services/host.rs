@@ -84,8 +84,13 @@ impl Host for HostService {
         let office = self.office(&request.into_inner().office).await?;
         let checked = tokio::task::spawn_blocking(move || {
             let shared = &office.shared;
-            let checked = office::check(&shared.reader, shared.id, Some(shared))?;
-            shared.gap().map_or(Ok(checked), |gap| Err(ServerError::Behind(Box::new(gap))))
+            let checked = office::check(&shared.reader, shared.id, Some(shared));
+            let checked = checked.map_err(|error| shared.heed(error))?;
+            match (shared.why_stopped(), shared.gap()) {
+                (Some(stop), _) => Err(stop.into()),
+                (None, Some(gap)) => Err(ServerError::Behind(Box::new(gap))),
+                (None, None) => Ok(checked),
+            }
         })
         .await
         .map_err(|error| Status::internal(error.to_string()))?
@@ -124,12 +129,12 @@ impl Host for HostService {
         let (parts, stream) = mpsc::channel(PARTS_UNDERWAY);
         tokio::task::spawn_blocking(move || {
             // An office that is held is not closed.
-            let _held = office;
+            let shared = &office.shared;
             let sent =
                 taken.send(&mut |part| parts.blocking_send(Ok(part)).map_err(|_| ServerError::Stopped));
             if let Err(error) = sent {
                 // Whoever hung up needs no answer.
-                let _ = parts.blocking_send(Err(status(error)));
+                let _ = parts.blocking_send(Err(status(shared.heed(error))));
             }
         });
         Ok(Response::new(ReceiverStream::new(stream)))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message;
 use renaksi_domain::ids::Origin;
-use renaksi_ledger::{Checkpoint, Commit, Head, LogReader};
+use renaksi_ledger::{Checkpoint, Commit, Head, SignError};
 use renaksi_proto::agreed::hex;
 use renaksi_proto::wire;
 use renaksi_proto::wire::pull_page::Page;
@@ -18,6 +18,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
 use super::{Door, SEND_WAIT, in_background, send};
+use crate::error::is_damage;
 use crate::office::Office;
 use crate::push;
 use crate::restored;
@@ -97,7 +98,6 @@ impl Sync for SyncService {
         let shared = &office.shared;
         let mut request = request.into_inner();
         consider(&office, std::mem::take(&mut request.checkpoint)).await?;
-        let reader = shared.reader.clone();
         same_log(&office, &request)?;
         let directory = {
             let directory = office.directory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,7 +115,12 @@ impl Sync for SyncService {
                 }
                 Ok((head, checkpoint)) => {
                     let before = [checkpoint].into_iter().chain(directory.map(Page::Directory)).collect();
-                    send_log(reader, head, request.position, before, now.0, &pages, SEND_WAIT).await
+                    let held = Arc::clone(&office);
+                    let read = move |from| {
+                        let page = held.shared.reader.read_from(from, READ_BYTES);
+                        page.map_err(|error| held.shared.log_failed(error))
+                    };
+                    send_log(read, head, request.position, before, now.0, &pages, SEND_WAIT).await
                 }
                 Err(fault) => Err(fault),
             };
@@ -147,7 +152,7 @@ fn same_log(office: &Office, request: &wire::PullRequest) -> Result<(), Fault> {
     let root = match request.position {
         0 => return Ok(()),
         position if position > head.size => None,
-        position => reader.root_at(position).map_err(|error| Fault::internal(&error))?,
+        position => reader.root_at(position).map_err(|error| office.shared.log_failed(error))?,
     };
     if root.is_some_and(|root| root.as_slice() == request.root) {
         return Ok(());
@@ -193,11 +198,14 @@ async fn signed_head(office: &Arc<Office>) -> Result<(Head, Page), Fault> {
         }
         let signed = signer.covering(size).cloned();
         let signed = signed.map(|signed| (signed, office.log_key.to_vec()));
-        signed.map_err(|error| {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the log cannot be signed; the office takes no more writes");
-            office.shared.stop();
-            Fault::stopped()
+        signed.map_err(|error| match error {
+            SignError::Log(source) if is_damage(&source) => office.shared.damaged(source).into(),
+            error => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the log cannot be signed; the office takes no more writes");
+                office.shared.stop();
+                Fault::stopped()
+            }
         })
     });
     let (signed, log_key) = signed.await??;
@@ -206,10 +214,10 @@ async fn signed_head(office: &Arc<Office>) -> Result<(Head, Page), Fault> {
     Ok((Head { size, root, epoch }, Page::Checkpoint(wire::SignedCheckpoint { note, log_key })))
 }
 
-/// Sends `before`, then what follows `from`, up to `head`: a log that grows faster than a device reads would never end.
+/// Sends `before`, then what can be `read` behind `from`, up to `head`: a log that grows faster than a device reads would never end.
 /// No thread waits with a device that reads slowly, and nothing waits longer than `wait` for one that does not read.
 async fn send_log(
-    reader: LogReader,
+    read: impl Fn(u64) -> Result<Vec<Commit>, Fault> + Clone + Send + 'static,
     head: Head,
     from: u64,
     before: Vec<Page>,
@@ -223,9 +231,8 @@ async fn send_log(
         send(page).await?;
     }
     while position < head.size {
-        let (reader, next) = (reader.clone(), position + 1);
-        let read = in_background(move || reader.read_from(next, READ_BYTES)).await?;
-        for commit in read.map_err(|error| Fault::internal(&error))? {
+        let (read, next) = (read.clone(), position + 1);
+        for commit in in_background(move || read(next)).await?? {
             position = commit.size_after;
             sent += commit.entries.len() as u64;
             commit.entries.iter().for_each(|entry| digest.update(&entry.leaf));
@@ -269,8 +276,10 @@ mod tests {
         let wait = Duration::from_millis(50);
         let (sender, mut stream) = mpsc::channel(2);
         let pages = Pages::new(sender);
+        let reader = log.reader();
+        let read = move |from| Ok(reader.read_from(from, READ_BYTES).unwrap());
         let started = Instant::now();
-        let fault = send_log(log.reader(), log.head(), 0, Vec::new(), 0, &pages, wait).await.unwrap_err();
+        let fault = send_log(read.clone(), log.head(), 0, Vec::new(), 0, &pages, wait).await.unwrap_err();
         assert_eq!(fault.code(), "HUNG_UP");
         assert!(started.elapsed() >= wait);
         // One that reads gets it all, and what it has read counts.
@@ -281,7 +290,7 @@ mod tests {
             }
             seen
         });
-        send_log(log.reader(), log.head(), 1, Vec::new(), 0, &pages, wait).await.unwrap();
+        send_log(read, log.head(), 1, Vec::new(), 0, &pages, wait).await.unwrap();
         drop(pages);
         assert_eq!(reading.await.unwrap(), 2 + 2 + 1, "two left over, two commits, the end");
         log.close().unwrap();

@@ -12,7 +12,6 @@ use renaksi_domain::quotient::Quotient;
 use renaksi_domain::revision::Revision;
 use renaksi_domain::time::Quarter;
 use renaksi_domain::{FOLD_VERSION, State};
-use renaksi_ledger::LogReader;
 use renaksi_proto::convert::decode_record;
 use renaksi_proto::wire;
 use renaksi_proto::wire::views_server::Views;
@@ -21,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Door, SEND_WAIT, in_background, send};
-use crate::office::Office;
+use crate::office::{Office, Shared};
 use crate::status::Fault;
 
 /// Lines under way to one reader.
@@ -118,10 +117,9 @@ impl Views for ViewsService {
     ) -> Result<Response<Self::ReadLogStream>, Status> {
         let (office, caller) = self.0.admit_unrevoked(request.metadata()).await?;
         let wanted = request.into_inner();
-        let reader = office.shared.reader.clone();
         let (lines, stream) = mpsc::channel(LINES_UNDERWAY);
         tokio::spawn(async move {
-            if let Err(fault) = send_lines(reader, wanted.from, wanted.to, &lines).await {
+            if let Err(fault) = send_lines(&office.shared, wanted.from, wanted.to, &lines).await {
                 // Whoever hung up needs no more.
                 let _ = lines.try_send(Err(fault.into()));
             }
@@ -139,7 +137,7 @@ impl Views for ViewsService {
         let shared = &office.shared;
         let (position, hash) = view(&office, |state| Ok((state.position, state_hash(state))))?;
         let root = tokio::task::block_in_place(|| shared.reader.root_at(position));
-        let root = root.map_err(|error| Fault::internal(&error))?;
+        let root = root.map_err(|error| shared.log_failed(error))?;
         Ok(caller.stamp(Response::new(wire::HeadView {
             position,
             root: root.unwrap_or_default().to_vec(),
@@ -151,14 +149,14 @@ impl Views for ViewsService {
 }
 
 /// Sends the records from `from` to `to` (0: the head), page by page.
-async fn send_lines(reader: LogReader, from: u64, to: u64, lines: &Lines) -> Result<(), Fault> {
-    let head = reader.head().size;
+async fn send_lines(shared: &Shared, from: u64, to: u64, lines: &Lines) -> Result<(), Fault> {
+    let head = shared.reader.head().size;
     let (first, last) = (from.max(1), if to == 0 { head } else { to.min(head) });
     let mut next = first;
     while next <= last {
-        let (reader, from) = (reader.clone(), next);
+        let (reader, from) = (shared.reader.clone(), next);
         let page = in_background(move || reader.read_from(from, READ_BYTES)).await?;
-        for commit in page.map_err(|error| Fault::internal(&error))? {
+        for commit in page.map_err(|error| shared.log_failed(error))? {
             next = commit.size_after + 1;
             for (position, entry) in (commit.first..).zip(commit.entries) {
                 if (first..=last).contains(&position) {

@@ -7,17 +7,19 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use renaksi_proto::chain;
 use renaksi_proto::clock::Clock;
+use renaksi_proto::log::Rejection;
 use renaksi_server::authority;
 use renaksi_server::data::Data;
 use renaksi_server::error::ServerError;
 use renaksi_server::office::Office;
 use renaksi_server::offices::{Offices, Settings};
 use renaksi_server::serve::{Addresses, serve_until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::Request;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status};
 
 use super::{NOW, OFFICE, Stage, key};
 
@@ -54,6 +56,21 @@ pub async fn connect(data: &Data, address: SocketAddr) -> Channel {
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)).domain_name("localhost");
     let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
     endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+}
+
+/// Status and body of /readyz.
+pub async fn readiness(web: SocketAddr) -> (String, String) {
+    let mut stream = tokio::net::TcpStream::connect(web).await.unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
+}
+
+/// The code of a no.
+pub fn cause(status: &Status) -> String {
+    <Rejection as prost::Message>::decode(status.details()).unwrap().code
 }
 
 /// The first call of a session of the stage's device.
