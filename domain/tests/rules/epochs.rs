@@ -134,3 +134,43 @@ fn what_is_offered_again_is_judged_by_the_roles_and_the_clock_of_its_time() {
         "{outcome:?}"
     );
 }
+
+/// Which checkpoints of an earlier epoch may be lost, by what the record of the next one says.
+#[test]
+fn an_epoch_tells_what_it_left_behind() {
+    use renaksi_domain::epoch::{BeginEpoch, Seen};
+    let begin = |seen: Option<u32>| BeginEpoch {
+        epoch: 3,
+        reason: "x".into(),
+        size: 100,
+        root: [7; 32],
+        seen: seen.map(|epoch| Seen { epoch, size: 150, root: [8; 32] }),
+    };
+    for (seen, epoch, size, wanted) in [
+        // Beyond what the epochs have in common.
+        (None, 2, 101, true),
+        (None, 2, 100, false),
+        (None, 1, 101, true),
+        // Of this epoch or a later one it tells nothing.
+        (None, 3, 101, false),
+        (Some(2), 3, 101, false),
+        // Something of that epoch is lost, and of those before it may be.
+        (Some(2), 2, 50, true),
+        (Some(2), 1, 50, true),
+        (Some(1), 2, 50, false),
+    ] {
+        assert_eq!(begin(seen).tells_of(epoch, size), wanted, "{seen:?} {epoch} {size}");
+    }
+}
+
+/// What the present epoch recorded has no claim to a time before its locks.
+#[test]
+fn a_record_of_the_present_epoch_opens_no_lock() {
+    let mut office = locked_meanwhile();
+    let of = |epoch| Restored { epoch, position: 90, time: local("2024-03-20 09:00"), recorded: true };
+    let origin = key("ayu/1").origin;
+    assert!(office.state.may_be_restored(origin, &of(1)));
+    assert!(!office.state.may_be_restored(origin, &of(2)));
+    office.at("2024-04-20 08:00").restored = Some(of(2));
+    office.is_held("ayu add uttp 12 2024-03-20", "QUARTER_LOCKED indicator=1.1.1.1 quarter=1 year=2024");
+}
