@@ -488,9 +488,9 @@ fn start_of(reader: &LogReader, snapshots: &Snapshots, id: LogId) -> Result<Star
         }
         whole.then_some((fold, found.state_hash))
     });
-    let (fold, hash) = resumed.unwrap_or_default();
+    let unproved = resumed.as_ref().and_then(|(fold, hash)| (fold.state.position == head).then_some(*hash));
+    let fold = resumed.map_or_else(Fold::default, |(fold, _)| fold);
     let snapshot_at = fold.state.position;
-    let unproved = (snapshot_at == head).then_some(hash);
     Ok(Start { fold: fold_rest(reader, fold, id)?, snapshot_at, unproved })
 }
 
@@ -559,5 +559,19 @@ fn same_state(replayed: &State, live: &State) -> Result<(), ServerError> {
             replayed: hex(&replayed_hash),
             live: hex(&live_hash),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_snapshot_there_is_no_hash_to_prove() {
+        let (dir, id) = (tempfile::tempdir().unwrap(), Data::log_id(uuid::Uuid::from_u128(1)));
+        let log = Log::create(&dir.path().join("log"), id, 1).unwrap();
+        let snapshots = Snapshots::open(&dir.path().join("snapshots"), id).unwrap();
+        let start = start_of(&log.reader(), &snapshots, id).unwrap();
+        assert_eq!((start.snapshot_at, start.unproved), (0, None));
     }
 }
