@@ -203,7 +203,10 @@ impl Writer {
             "the snapshot that the office began with is not the state it names; the log is folded anew"
         );
         match self.shared.fold_from_zero() {
-            Ok(fold) => *self.shared.fold.write().unwrap_or_else(PoisonError::into_inner) = fold,
+            Ok(fold) => {
+                self.shared.publish_people(&fold.state);
+                *self.shared.fold.write().unwrap_or_else(PoisonError::into_inner) = fold;
+            }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be folded anew");
                 self.shared.stop();
