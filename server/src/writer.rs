@@ -245,25 +245,17 @@ impl Writer {
         let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(first);
         while let Some(job) = next {
-            let job = match (self.shared.gap(), job) {
+            match (self.shared.gap(), job) {
                 (_, Job::Epoch(reason, answer)) => {
                     let _ = answer.send(self.begin_epoch(&mut fold, &mut batch, reason));
-                    None
                 }
-                (Some(gap), job) => {
-                    refuse(job, gap);
-                    None
-                }
-                (None, job) => Some(job),
-            };
-            match job {
-                Some(Job::Push(push, answer)) => self.push(&mut fold, &mut batch, push, answer),
-                Some(Job::Host(act, answer)) => self.host(&mut fold, &mut batch, act, answer),
-                Some(Job::Due) => {
+                (Some(gap), job) => refuse(job, gap),
+                (None, Job::Push(push, answer)) => self.push(&mut fold, &mut batch, push, answer),
+                (None, Job::Host(act, answer)) => self.host(&mut fold, &mut batch, act, answer),
+                (None, Job::Due) => {
                     let now = self.now(&fold);
                     let _ = self.what_is_due(&mut fold, &mut batch, now);
                 }
-                Some(Job::Epoch(..)) | None => {}
             }
             // After a split nothing more joins, or a steady stream would keep readers from the state for ever.
             let full = batch.split
