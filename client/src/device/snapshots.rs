@@ -6,7 +6,6 @@
 
 use std::path::Path;
 
-use renaksi_domain::hash::state_hash;
 use renaksi_domain::{FOLD_VERSION, State};
 use renaksi_ledger::merkle::Hash;
 use renaksi_ledger::{CommitView, Error, LogId, LogReader, NewSnapshot, Snapshots};
@@ -62,7 +61,7 @@ impl Kept {
     pub(super) fn after_commit(&mut self, state: &State, root: Hash) {
         if state.position >= self.figures_at + FIGURES_EVERY {
             self.figures_at = state.position;
-            put(&self.figures, state.position, root, [0; 32], &snapshot::encode_figures(state));
+            put(&self.figures, state.position, root, &snapshot::encode_figures(state));
         }
     }
 
@@ -71,7 +70,7 @@ impl Kept {
         let position = fold.state.position;
         if position >= self.whole_at + WHOLE_EVERY {
             self.whole_at = position;
-            put(&self.whole, position, root, state_hash(&fold.state), &snapshot::encode(fold));
+            put(&self.whole, position, root, &snapshot::encode(fold));
             if let Err(error) = self.whole.keep(WHOLE_MAX) {
                 tracing::debug!(error = &error as &dyn std::error::Error, "an old snapshot stays");
             }
@@ -99,7 +98,7 @@ impl Kept {
                     // Older than this cache, or somebody deleted them.
                     next_kept = state.position + FIGURES_EVERY;
                     let payload = snapshot::encode_figures(&state);
-                    put(&self.figures, state.position, commit.root_after(), [0; 32], &payload);
+                    put(&self.figures, state.position, commit.root_after(), &payload);
                 }
                 Ok(())
             });
@@ -123,7 +122,9 @@ fn root_in(reader: &LogReader) -> impl FnMut(u64) -> Option<Hash> {
     |position| reader.root_at(position).ok().flatten()
 }
 
-fn put(snapshots: &Snapshots, position: u64, root: Hash, state_hash: Hash, payload: &[u8]) {
+fn put(snapshots: &Snapshots, position: u64, root: Hash, payload: &[u8]) {
+    // Nobody on a device would compare it; hashing a large office takes longer than all the rest of this.
+    let state_hash = [0; 32];
     let new = NewSnapshot { position, root, fold_version: FOLD_VERSION, state_hash, payload };
     if let Err(error) = snapshots.put(new) {
         tracing::debug!(error = &error as &dyn std::error::Error, position, "no snapshot was left");
